@@ -1,0 +1,97 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of every Swift target; `docs/CONTRIBUTING.md` tells why each is on.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// Installed programs and plugins find the Swift runtime in a private folder beside them.
+let runtimePath: [LinkerSetting] = [
+  .unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../lib/lookout/runtime"])
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict, linkerSettings: runtimePath)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies + ["TestSupport"], exclude: [], swiftSettings: strict)
+}
+
+/// A sink plugin: one dynamic product built from `plugins/<name>`.
+func plugin(_ module: String, at name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(
+    name: module, dependencies: dependencies, path: "plugins/\(name)", exclude: ["README.md"],
+    swiftSettings: strict,
+    linkerSettings: [.unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../runtime"])])
+}
+
+let package = Package(
+  name: "lookout",
+  products: [
+    .executable(name: "lookoutd", targets: ["lookoutd"]),
+    .executable(name: "lookout", targets: ["lookout"]),
+    .executable(name: "lookout-sink-host", targets: ["lookout-sink-host"]),
+    .library(name: "lookout-sink-csv", type: .dynamic, targets: ["SinkCSV"]),
+    .library(name: "lookout-sink-json", type: .dynamic, targets: ["SinkJSON"]),
+    .library(name: "lookout-sink-sqlite", type: .dynamic, targets: ["SinkSQLite"]),
+    .library(name: "lookout-sink-example-c", type: .dynamic, targets: ["SinkExampleC"]),
+  ],
+  targets: [
+    // C: contracts, shims and what wants setjmp, C++ or vector instructions.
+    .target(name: "CSinkABI"),
+    .target(name: "CShims"),
+    .target(
+      name: "CImageCodecs",
+      linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png16")]),
+    .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])]),
+    .target(name: "CTOML"),
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+
+    // Swift, bottom up.
+    module("Hashing", ["CCrypto"]),
+    module("Platform", ["CShims", "CSystemd"]),
+    module("Imaging", ["CImageCodecs"]),
+    module("Engine", ["COpenBLAS", "CKernels", "Hashing"]),
+    module("ModelZoo", ["Engine"]),
+    module("SinkProtocol", ["CSinkABI"]),
+    module(
+      "Service",
+      ["Platform", "Imaging", "Engine", "Hashing", "CSinkABI", "SinkProtocol", "CSQLite", "CTOML"]),
+    module("LookoutSinkKit", ["CSinkABI"]),
+
+    program("lookoutd", ["Service", "Platform"]),
+    program("lookout", ["Service", "ModelZoo", "Imaging", "Engine", "Platform", "Hashing"]),
+    program("lookout-sink-host", ["CSinkABI", "SinkProtocol"]),
+
+    plugin("SinkCSV", at: "csv", ["LookoutSinkKit", "CSinkABI"]),
+    plugin("SinkJSON", at: "json", ["LookoutSinkKit", "CSinkABI"]),
+    plugin("SinkSQLite", at: "sqlite", ["LookoutSinkKit", "CSinkABI", "CSQLite"]),
+    .target(
+      name: "SinkExampleC", dependencies: ["CSinkABI"], path: "plugins/example-c",
+      exclude: ["README.md"], publicHeadersPath: "."),
+
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    tests("HashingTests", ["Hashing"]),
+    tests("PlatformTests", ["Platform"]),
+    tests("ImagingTests", ["Imaging"]),
+    tests("EngineTests", ["Engine", "CKernels"]),
+    tests("ModelZooTests", ["ModelZoo", "Engine"]),
+    tests("ServiceTests", ["Service", "Platform", "Imaging", "Engine", "SinkProtocol"]),
+    tests("SinkTests", ["SinkProtocol", "CSinkABI", "Platform", "LookoutSinkKit"]),
+    tests("EndToEndTests", ["Platform", "CSQLite"]),
+  ],
+  cxxLanguageStandard: .cxx17
+)

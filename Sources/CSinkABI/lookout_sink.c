@@ -1,0 +1,1 @@
+#include "lookout_sink.h"
