@@ -1,0 +1,92 @@
+// The last stage, one thread `dispose`. It lets a source go once every sink of its watch has its result durably, or once
+// its failure is recorded: keep, delete, move or quarantine. It never touches a file that is not the one answered, and
+// every step can be done again after a crash.
+
+internal import Platform
+internal import Synchronization
+
+/// Lets answered files leave their inbox.
+final class Disposer: Sendable {
+  private let ledger: Ledger
+  private let tally: Tally
+  private let bell = Bell()
+  private let isEnding = Mutex(false)
+  let heartbeat = Heartbeat(name: "dispose")
+
+  init(ledger: Ledger, tally: Tally) {
+    self.ledger = ledger
+    self.tally = tally
+  }
+
+  /// There may be files ready to leave. Any thread.
+  func ring() { bell.ring() }
+
+  /// Ends `run` after one more pass. Any thread.
+  func drain() {
+    isEnding.withLock { $0 = true }
+    bell.ring()
+  }
+
+  /// Works until drained.
+  func run() {
+    while true {
+      let isLast = isEnding.withLock { $0 }
+      heartbeat.begin()
+      while pass() > 0 { heartbeat.beat() }
+      heartbeat.rest()
+      if isLast { return }
+      bell.wait(for: .seconds(30))
+    }
+  }
+
+  private func pass() -> Int {
+    guard let ready = try? ledger.readyToDispose(limit: 256), !ready.isEmpty else { return 0 }
+    var done: [(id: String, state: ArrivalState, finalPath: [UInt8]?)] = []
+    for (arrival, disposition) in ready {
+      heartbeat.beat()
+      done.append(dispose(arrival, disposition))
+    }
+    let isStored = ledger.patiently(heartbeat, until: { isEnding.withLock { $0 } }) { () throws(LedgerError) in
+      try ledger.disposed(done, now: Clock.wallNanoseconds())
+      return true
+    }
+    return isStored == true ? done.count : 0
+  }
+
+  private func dispose(
+    _ arrival: Arrival, _ disposition: Disposition
+  ) -> (id: String, state: ArrivalState, finalPath: [UInt8]?) {
+    let source = Path(arrival.path)
+    let status = try? FileStatus.of(source, followingLinks: false)
+    let isOurs = status?.identity == arrival.identity
+    do throws(PlatformError) {
+      switch disposition {
+      case .keep:
+        tally.disposed.add()
+        return (arrival.id, .disposed, nil)
+      case .delete:
+        if isOurs { try source.unlink() }
+        tally.disposed.add()
+        return (arrival.id, .disposed, nil)
+      case .move(let directory):
+        let target = isOurs ? try moveFile(from: source, intoDirectory: Path(directory)) : nil
+        tally.disposed.add()
+        return (arrival.id, .disposed, target?.bytes)
+      case .quarantine(let directory, let reason):
+        tally.quarantined.add()
+        let cell = QuarantineCell(arrival: arrival, reason: reason, directory: Path(directory))
+        let target = isOurs ? try cell.take(source) : nil
+        Journal.log(
+          .warning, "\(source.displayed) is quarantined: \(reason)", id: .quarantined,
+          fields: [("LOOKOUT_ID", arrival.id), ("LOOKOUT_WATCH", arrival.watch)])
+        return (arrival.id, .quarantined, target?.bytes)
+      }
+    } catch {
+      Journal.log(
+        .error, "\(source.displayed) is answered but cannot leave its folder: \(error)", id: .disposalFailed,
+        fields: [("LOOKOUT_ID", arrival.id)])
+      if case .quarantine = disposition { return (arrival.id, .quarantined, nil) }
+      return (arrival.id, .disposed, nil)
+    }
+  }
+}

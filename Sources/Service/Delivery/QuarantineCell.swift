@@ -1,0 +1,49 @@
+internal import Platform
+
+/// The place of one file in quarantine: the file under its own name and `<name>.reason.txt` beside it.
+///
+/// The reason is written first and names the arrival, so that after a crash the same arrival finds the same place again.
+struct QuarantineCell {
+  let arrival: Arrival
+  let reason: String
+  let directory: Path
+
+  /// Moves the file in, never over another.
+  ///
+  /// - Returns: where the file is now.
+  func take(_ source: Path) throws(PlatformError) -> Path {
+    try Directory.create(directory, mode: 0o750)
+    for number in 0..<10_000 {
+      let target = directory.appending(name(source.lastComponent, number))
+      let note = directory.appending(name(source.lastComponent, number) + Array(".reason.txt".utf8))
+      if let held = try? AtomicFile.read(note, limit: 64 << 10) {
+        guard String(decoding: held, as: UTF8.self).contains(arrival.id) else { continue }
+      } else if (try? FileStatus.of(target, followingLinks: false)) != nil {
+        continue
+      }
+      try AtomicFile.write(note, Array(text(source).utf8), mode: 0o640)
+      try moveFile(from: source, toFree: target)
+      return target
+    }
+    throw .system(call: "quarantine", path: directory.displayed, errno: 17)
+  }
+
+  private func text(_ source: Path) -> String {
+    """
+    reason: \(reason)
+    id: \(arrival.id)
+    watch: \(arrival.watch)
+    path: \(source.displayed)
+    remedy: mend the file and copy it into the inbox again; this copy is no longer watched
+
+    """
+  }
+
+  /// `photo.jpg`, then `photo-1.jpg`, `photo-2.jpg`; shortened so that the note's name fits too.
+  private func name(_ original: [UInt8], _ number: Int) -> [UInt8] {
+    let kept = Array(original.prefix(220))
+    guard number > 0 else { return kept }
+    let dot = kept.lastIndex(of: UInt8(ascii: ".")) ?? kept.count
+    return kept[..<dot] + Array("-\(number)".utf8) + kept[dot...]
+  }
+}

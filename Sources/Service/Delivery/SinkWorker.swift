@@ -1,0 +1,175 @@
+// One a sink, each on its thread `sink-<name>`. It owns the sink's process from open to close: it reads the sink's part
+// of the outbox in order, writes, flushes, and stores cursor and position together. A sink that crashes, hangs or
+// refuses costs only its own thread a wait.
+
+internal import Platform
+internal import SinkProtocol
+internal import Synchronization
+
+/// Keeps one sink supplied with everything its outbox holds.
+final class SinkWorker: Sendable {
+  /// What the supervisor tells about a sink.
+  enum Condition: Equatable, Sendable {
+    case opening
+    case open
+    /// Waiting to be opened again, and why.
+    case benched(String)
+    case closed
+  }
+
+  private struct State {
+    var condition = Condition.opening
+    var isDraining = false
+    var isAborted = false
+  }
+
+  let settings: SinkSettings
+  let heartbeat: Heartbeat
+  private let ledger: Ledger
+  private let launch: SinkLaunch
+  private let state = Mutex(State())
+  private let bell = Bell()
+  private let acknowledged: @Sendable () -> Void
+
+  /// - Parameter acknowledged: called after each durable step of the sink; sources may be ready to leave.
+  init(settings: SinkSettings, ledger: Ledger, launch: SinkLaunch, acknowledged: @escaping @Sendable () -> Void) {
+    self.settings = settings
+    self.ledger = ledger
+    self.launch = launch
+    self.acknowledged = acknowledged
+    heartbeat = Heartbeat(name: "sink-\(settings.name)")
+  }
+
+  var condition: Condition { state.withLock { $0.condition } }
+
+  /// There may be something new in the outbox. Any thread.
+  func ring() { bell.ring() }
+
+  /// Ends `run` once the outbox is empty. Any thread.
+  func drain() {
+    state.withLock { $0.isDraining = true }
+    bell.ring()
+  }
+
+  /// Ends `run` now; what is not acknowledged stays in the outbox. Any thread.
+  func abort() {
+    state.withLock { $0.isAborted = true }
+    bell.ring()
+  }
+
+  /// Delivers until drained or aborted.
+  func run() {
+    var backoff = SinkBackoff()
+    while !isOver {
+      do throws(SinkProcessError) {
+        heartbeat.begin()
+        let process = try open()
+        state.withLock { $0.condition = .open }
+        Journal.log(.info, "sink \(settings.name) is open", id: .sinkOpened, fields: [("LOOKOUT_SINK", settings.name)])
+        try deliver(through: process, &backoff)
+        process.close()
+      } catch {
+        let isFirst = backoff.attempts == 0
+        let wait = backoff.next(randomness: Double.random(in: 0..<1))
+        state.withLock { $0.condition = .benched("\(error)") }
+        if isFirst {
+          Journal.log(
+            .error, "sink \(settings.name) is out of service, its results wait: \(error)", id: .sinkFailed,
+            fields: [("LOOKOUT_SINK", settings.name)])
+        }
+        heartbeat.rest()
+        pause(wait)
+      }
+    }
+    state.withLock { $0.condition = .closed }
+    heartbeat.rest()
+  }
+
+  private var isOver: Bool {
+    state.withLock { $0.isAborted || ($0.isDraining && $0.condition != .opening && isEmpty) }
+  }
+
+  private var isEmpty: Bool {
+    guard let cursor = try? ledger.sinkState(settings.name).cursor,
+      let next = try? ledger.pending(sink: settings.name, after: cursor, limit: 1, byteLimit: 1 << 20)
+    else { return false }
+    return next.isEmpty
+  }
+
+  private func pause(_ duration: Duration) {
+    let end = Clock.monotonicNanoseconds() + duration.nanoseconds
+    while !state.withLock({ $0.isAborted || $0.isDraining }) {
+      let left = end - Clock.monotonicNanoseconds()
+      if left <= 0 { return }
+      bell.wait(for: .nanoseconds(left))
+    }
+    Clock.pause(milliseconds: 50)
+  }
+
+  private func open() throws(SinkProcessError) -> SinkProcess {
+    let position = ledger.patiently(heartbeat, until: { state.withLock { $0.isAborted } }) { () throws(LedgerError) in
+      try ledger.sinkState(settings.name).position
+    }
+    return try launch.open(settings, resumeAt: position ?? nil)
+  }
+
+  /// Sends the outbox, batch by batch, until there is nothing left and the worker is to end.
+  private func deliver(through process: SinkProcess, _ backoff: inout SinkBackoff) throws(SinkProcessError) {
+    while !state.withLock({ $0.isAborted }) {
+      heartbeat.begin()
+      let entries = ledger.patiently(heartbeat, until: { state.withLock { $0.isAborted } }) { () throws(LedgerError) in
+        let cursor = try ledger.sinkState(settings.name).cursor
+        return try ledger.pending(sink: settings.name, after: cursor, limit: 256, byteLimit: 4 << 20)
+      }
+      guard let entries else { return }
+      guard let last = entries.last else {
+        heartbeat.rest()
+        if state.withLock({ $0.isDraining }) { return }
+        bell.wait(for: .seconds(30))
+        continue
+      }
+      let rejected = try settle(entries, through: process, &backoff)
+      let position = try process.flush()
+      heartbeat.beat()
+      let isStored = ledger.patiently(heartbeat, until: { state.withLock { $0.isAborted } }) { () throws(LedgerError) in
+        try ledger.advance(sink: settings.name, to: last.sequence, position: position, rejected: rejected)
+        return true
+      }
+      guard isStored == true else { return }
+      backoff.reset()
+      for reject in rejected {
+        Journal.log(
+          .warning, "sink \(settings.name) rejected a result, now a dead letter: \(reject.reason)", id: .deadLetter,
+          fields: [("LOOKOUT_SINK", settings.name)])
+      }
+      acknowledged()
+    }
+  }
+
+  /// Writes entries until each is accepted or rejected; those to be retried are sent again, the others not.
+  private func settle(
+    _ entries: [OutboxEntry], through process: SinkProcess, _ backoff: inout SinkBackoff
+  ) throws(SinkProcessError) -> [(sequence: Int64, reason: String)] {
+    var open = entries
+    var rejected: [(sequence: Int64, reason: String)] = []
+    while !open.isEmpty {
+      let verdicts = try process.write(open.map { (sequence: $0.sequence, record: $0.record) })
+      heartbeat.beat()
+      var again: [OutboxEntry] = []
+      for (entry, verdict) in zip(open, verdicts) {
+        switch verdict {
+        case .accepted: break
+        case .retry: again.append(entry)
+        case .reject(let reason): rejected.append((entry.sequence, reason))
+        }
+      }
+      open = again
+      guard !open.isEmpty else { break }
+      if state.withLock({ $0.isAborted }) { throw .interrupted }
+      heartbeat.rest()
+      bell.wait(for: backoff.next(randomness: Double.random(in: 0..<1)))
+      heartbeat.begin()
+    }
+    return rejected
+  }
+}

@@ -1,0 +1,49 @@
+package import Engine
+package import Imaging
+internal import Synchronization
+
+/// A model that proved itself and can answer: network, labels, what a picture must go through, and its name in results.
+///
+/// Immutable but for its pool of slots; shared by every decoder and classifier thread. A reload makes a new one beside
+/// it, and this one goes when the last picture decoded for it is answered.
+package final class LoadedModel: Sendable {
+  package let name: String
+  /// Path of the weights file.
+  package let file: String
+  /// SHA-256 over graph and tensors, as written in every result.
+  package let digest: String
+  package let labels: [String]
+  package let preprocessing: Preprocessing
+  package let network: CompiledNetwork
+  package let settings: ModelSettings
+  package let slots: SlotPool
+
+  /// Opens, validates and compiles a weights file, and proves it on its canary.
+  ///
+  /// - Parameter slotCount: how many decoded pictures may be in memory at once.
+  /// - Throws: `ServiceError.model` naming the file and what is wrong; nothing else is changed by a bad file.
+  package init(settings: ModelSettings, slotCount: Int) throws(ServiceError) {
+    do {
+      let weights = try WeightsFile.open(path: settings.file)
+      network = try CompiledNetwork(graph: weights.graph, weights: weights)
+      preprocessing = try Preprocessing(json: weights.preprocessingJSON)
+      labels = weights.labels
+      digest = weights.digest
+      name = settings.name
+      file = settings.file
+      self.settings = settings
+      slots = SlotPool(count: slotCount, floatsPerSlot: network.inputShape.countPerImage)
+      if let canary = weights.canary {
+        let plan = try InferencePlan(network: network, batchCapacity: 1)
+        try canary.prove(plan)
+      }
+    } catch {
+      throw .model(name: settings.name, file: settings.file, reason: "\(error)")
+    }
+    guard preprocessing.outputCount == network.inputShape.countPerImage else {
+      throw .model(
+        name: settings.name, file: settings.file,
+        reason: "preprocessing gives \(preprocessing.outputCount) numbers, the network takes \(network.inputShape)")
+    }
+  }
+}

@@ -1,0 +1,15 @@
+internal import Synchronization
+
+/// The models in service by name; a swap takes effect with the next picture that is decoded.
+package final class ModelShelf: Sendable {
+  private let models: Mutex<[String: LoadedModel]>
+
+  package init(_ models: [String: LoadedModel]) { self.models = Mutex(models) }
+
+  package func model(named name: String) -> LoadedModel? { models.withLock { $0[name] } }
+
+  package var all: [String: LoadedModel] { models.withLock { $0 } }
+
+  /// Puts new models in the place of all old ones.
+  package func replace(by new: [String: LoadedModel]) { models.withLock { $0 = new } }
+}

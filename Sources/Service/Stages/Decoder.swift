@@ -1,0 +1,127 @@
+// The second stage. Each decoder is one thread `decode-N` with its own read buffer and preprocessors. It opens a file,
+// reads it once, hashes and decodes these bytes, and leases the slot the picture goes into. It writes nothing.
+
+internal import Hashing
+internal import Imaging
+internal import Platform
+internal import SinkProtocol
+
+/// Turns admitted files into tensors.
+final class Decoder: Sendable {
+  /// What every decoder of one pipeline shares.
+  struct Wiring: Sendable {
+    let watches: [WatchSettings]
+    let limits: ImageLimits
+    let candidates: BoundedQueue<Candidate>
+    let decoded: BoundedQueue<Decoded>
+    let shelf: ModelShelf
+    let ledger: Ledger
+    let recorder: FlightRecorder
+    let watcher: Watcher
+    let tally: Tally
+  }
+
+  private let wiring: Wiring
+  private let index: Int
+  let heartbeat: Heartbeat
+
+  init(index: Int, wiring: Wiring) {
+    self.index = index
+    self.wiring = wiring
+    heartbeat = Heartbeat(name: "decode-\(index)")
+  }
+
+  /// Works until the candidates queue is closed and drained.
+  func run() {
+    var bench = Bench(limits: wiring.limits)
+    while let candidate = wiring.candidates.take() {
+      heartbeat.begin()
+      wiring.recorder.set(slot: index, id: candidate.arrival.id)
+      if let decoded = decode(candidate, on: &bench) {
+        heartbeat.rest()
+        _ = wiring.decoded.put(decoded)
+      }
+      wiring.recorder.clear(slot: index)
+      heartbeat.rest()
+    }
+  }
+
+  /// A thread's own tools: the read buffer and one preprocessor for each model it met.
+  private struct Bench {
+    let limits: ImageLimits
+    var bytes: [UInt8] = []
+    var preprocessors: [ObjectIdentifier: Preprocessor] = [:]
+
+    mutating func preprocessor(for model: LoadedModel) -> Preprocessor {
+      if let known = preprocessors[ObjectIdentifier(model)] { return known }
+      let made = Preprocessor(model.preprocessing, limits: limits)
+      preprocessors = [ObjectIdentifier(model): made]
+      return made
+    }
+  }
+
+  private func decode(_ candidate: Candidate, on bench: inout Bench) -> Decoded? {
+    let settings = wiring.watches[candidate.watch]
+    guard let model = wiring.shelf.model(named: settings.model) else { return nil }
+    func failure(_ reason: String, sha256: String = "") -> Decoded {
+      Decoded(candidate: candidate, model: model, content: .failed(reason), sha256: sha256, width: 0, height: 0)
+    }
+    let path = Path(candidate.arrival.path)
+    do throws(PlatformError) {
+      let file = try FileDescriptor.open(path, flags: [.readOnly, .noFollow, .nonBlocking])
+      let before = try file.status()
+      guard before.kind == .regular else { return failure("it is no regular file any more") }
+      guard before.size <= Int64(wiring.limits.maxFileBytes) else {
+        return failure("\(before.size) bytes, more than the limit of \(wiring.limits.maxFileBytes)")
+      }
+      try file.readAll(into: &bench.bytes, expecting: Int(before.size))
+      let after = try file.status()
+      guard after.identity == candidate.arrival.identity, bench.bytes.count == Int(after.size) else {
+        lookAgain(at: candidate)
+        return nil
+      }
+    } catch {
+      guard !error.isNotFound else {
+        withdraw(candidate)
+        return nil
+      }
+      return failure("it cannot be read: \(error)")
+    }
+    let sha256 = bench.bytes.withUnsafeBytes { SHA256.hexDigest(of: $0) }
+    if let blob = try? wiring.ledger.answer(sha256: sha256, modelDigest: model.digest),
+      let earlier = try? ResultRecord(decoding: blob)
+    {
+      if settings.duplicates == .ignore {
+        withdraw(candidate, as: .ignored)
+        return nil
+      }
+      return Decoded(candidate: candidate, model: model, content: .answered(earlier), sha256: sha256, width: 0, height: 0)
+    }
+    heartbeat.rest()
+    guard let slot = model.slots.lease() else { return nil }
+    heartbeat.begin()
+    let preprocessor = bench.preprocessor(for: model)
+    do throws(ImagingError) {
+      let facts = try bench.bytes.withUnsafeBytes { bytes throws(ImagingError) in
+        try preprocessor.prepare(bytes, into: slot.floats, fullDecode: false)
+      }
+      return Decoded(
+        candidate: candidate, model: model, content: .tensor(slot), sha256: sha256, width: facts.width, height: facts.height)
+    } catch {
+      model.slots.giveBack(slot)
+      return failure("\(error)", sha256: sha256)
+    }
+  }
+
+  private func withdraw(_ candidate: Candidate, as state: ArrivalState = .vanished) {
+    _ = wiring.ledger.patiently(heartbeat, until: { wiring.decoded.isClosed }) { () throws(LedgerError) in
+      try wiring.ledger.withdraw([candidate.arrival.id], as: state)
+    }
+  }
+
+  /// The file changed since it was admitted: this arrival ends, and the watcher finds the new contents.
+  private func lookAgain(at candidate: Candidate) {
+    withdraw(candidate)
+    wiring.watcher.reexamine(watch: candidate.watch, path: candidate.arrival.path)
+  }
+}
