@@ -1,1 +1,53 @@
+#define _GNU_SOURCE
 #include "cshims.h"
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+void lookout_name_thread(const char *name) {
+  char kept[16];
+  strncpy(kept, name, sizeof kept - 1);
+  kept[sizeof kept - 1] = 0;
+  pthread_setname_np(pthread_self(), kept);
+}
+
+int lookout_rename_without_replacing(const char *from, const char *to) {
+  return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+}
+
+static void copy_status(const struct stat *from, lookout_status *out) {
+  *out = (lookout_status){
+      .device = from->st_dev,
+      .inode = from->st_ino,
+      .size = from->st_size,
+      .mtime_ns = from->st_mtim.tv_sec * 1000000000LL + from->st_mtim.tv_nsec,
+      .ctime_ns = from->st_ctim.tv_sec * 1000000000LL + from->st_ctim.tv_nsec,
+      .mode = from->st_mode,
+      .uid = from->st_uid,
+  };
+}
+
+int lookout_status_of(const char *path, int follow_links, lookout_status *out) {
+  struct stat status;
+  if (fstatat(AT_FDCWD, path, &status, follow_links ? 0 : AT_SYMLINK_NOFOLLOW) != 0) return -1;
+  copy_status(&status, out);
+  return 0;
+}
+
+int lookout_status_of_fd(int fd, lookout_status *out) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) return -1;
+  copy_status(&status, out);
+  return 0;
+}
+
+int lookout_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+int64_t lookout_file_system_magic(const char *path) {
+  struct statfs status;
+  return statfs(path, &status) == 0 ? (int64_t)(uint32_t)status.f_type : -1;
+}

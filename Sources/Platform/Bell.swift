@@ -36,11 +36,7 @@ package final class Bell: @unchecked Sendable {
   /// - Returns: whether the bell has rung.
   @discardableResult
   package func wait(for duration: Duration) -> Bool {
-    var now = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    let (seconds, attoseconds) = duration.components
-    let nanoseconds = now.tv_nsec + Int(attoseconds / 1_000_000_000)
-    var deadline = timespec(tv_sec: now.tv_sec + Int(seconds) + nanoseconds / 1_000_000_000, tv_nsec: nanoseconds % 1_000_000_000)
+    var deadline = timespec(monotonicAfter: duration)
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     while !hasRung {

@@ -1,1 +1,30 @@
 #pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+/// GNU-only and feature-guarded calls that the Glibc module does not show to Swift.
+
+/// Names the calling thread, at most 15 bytes (pthread_setname_np).
+void lookout_name_thread(const char *_Nonnull name);
+
+/// Renames without ever replacing a file: 0, or -1 with errno, EEXIST if the target is there (renameat2, RENAME_NOREPLACE).
+int lookout_rename_without_replacing(const char *_Nonnull from, const char *_Nonnull to);
+
+/// Milliseconds-precise statx-free access to the nanosecond times of `struct stat`.
+typedef struct {
+  uint64_t device, inode;
+  int64_t size, mtime_ns, ctime_ns;
+  uint32_t mode, uid;
+} lookout_status;
+
+/// `fstatat` on AT_FDCWD; follows a final symbolic link only if asked. 0, or -1 with errno.
+int lookout_status_of(const char *_Nonnull path, int follow_links, lookout_status *_Nonnull out);
+
+/// `fstat`. 0, or -1 with errno.
+int lookout_status_of_fd(int fd, lookout_status *_Nonnull out);
+
+/// An event descriptor, close-on-exec and non-blocking (eventfd(2)); -1 with errno.
+int lookout_eventfd(void);
+
+/// The file system's magic number (statfs(2)); -1 with errno.
+int64_t lookout_file_system_magic(const char *_Nonnull path);

@@ -1,0 +1,41 @@
+internal import Glibc
+
+/// The two clocks: one that only moves forward, and the one on the wall.
+package enum Clock {
+  /// Nanoseconds since some moment before the start of the process (`CLOCK_MONOTONIC`).
+  package static func monotonicNanoseconds() -> Int64 { read(CLOCK_MONOTONIC) }
+
+  /// Nanoseconds since 1970 in UTC (`CLOCK_REALTIME`).
+  package static func wallNanoseconds() -> Int64 { read(CLOCK_REALTIME) }
+
+  /// Blocks the calling thread (`nanosleep`).
+  package static func pause(milliseconds: Int) {
+    var left = timespec(tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000)
+    var rest = timespec()
+    while nanosleep(&left, &rest) != 0 && errno == EINTR { left = rest }
+  }
+
+  private static func read(_ clock: clockid_t) -> Int64 {
+    var now = timespec()
+    clock_gettime(clock, &now)
+    return Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
+  }
+}
+
+extension Duration {
+  /// Whole nanoseconds; what is too long for the type is its largest value.
+  package var nanoseconds: Int64 {
+    let (seconds, attoseconds) = components
+    let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    return overflow ? Int64.max : product + attoseconds / 1_000_000_000
+  }
+}
+
+extension timespec {
+  /// A moment on the monotonic clock so long from now.
+  init(monotonicAfter duration: Duration) {
+    let moment = Clock.monotonicNanoseconds().addingReportingOverflow(duration.nanoseconds)
+    let nanoseconds = moment.overflow ? Int64.max : moment.partialValue
+    self.init(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+  }
+}

@@ -1,0 +1,26 @@
+internal import CShims
+internal import Glibc
+
+/// A descriptor that becomes readable when somebody wakes the thread that polls it (`eventfd`).
+package final class WakeSignal: Sendable {
+  let raw: Int32
+
+  /// - Throws: `PlatformError.system` when no descriptor is left.
+  package init() throws(PlatformError) {
+    raw = try checked("eventfd") { lookout_eventfd() }
+  }
+
+  deinit { close(raw) }
+
+  /// Wakes the poller, now or at its next poll. Any thread.
+  package func wake() {
+    var one: UInt64 = 1
+    _ = write(raw, &one, 8)
+  }
+
+  /// Takes the wake-ups there are; the descriptor is quiet afterwards.
+  func consume() {
+    var count: UInt64 = 0
+    _ = read(raw, &count, 8)
+  }
+}
