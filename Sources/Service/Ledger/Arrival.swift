@@ -43,7 +43,9 @@ package struct Arrival: Equatable, Sendable {
   }
 }
 
-/// Where an arrival stands. Which sinks hold its result is not a state but follows from the sinks' cursors.
+/// Where an arrival stands.
+///
+/// Which sinks hold its result is not a state but follows from the sinks' cursors.
 package enum ArrivalState: Int, Sendable, CaseIterable {
   /// Admitted, no result yet. At a start these are taken up again.
   case seen = 0

@@ -65,8 +65,10 @@ extension Ledger {
     }
   }
 
-  /// Gives up arrivals that have no result yet: `vanished` when gone or changed while being read (its next listing is
-  /// a new arrival), `ignored` when it is to be left alone. Those that have a result by now stay as they are.
+  /// Gives up arrivals that have no result yet.
+  ///
+  /// As `vanished` when gone or changed while being read: its next listing is a new arrival. As `ignored` when it is to
+  /// be left alone. Those that have a result by now stay as they are.
   package func withdraw(_ ids: [String], as state: ArrivalState, now: Int64 = 0) throws(LedgerError) {
     precondition(state == .vanished || state == .ignored, "an arrival is withdrawn as vanished or ignored")
     guard !ids.isEmpty else { return }

@@ -53,9 +53,9 @@ extension Ledger {
     }
   }
 
-  /// Records what became of files, in one transaction. `finalPath` is where a moved or quarantined one now lies.
+  /// Records what became of files, in one transaction.
   ///
-  /// Also ends arrivals that never had a result, for example one put into quarantine for its strikes. A final state
+  /// `finalPath` is where a moved or quarantined one now lies. Also ends arrivals that never had a result, for example one put into quarantine for its strikes. A final state
   /// never changes again.
   package func disposed(
     _ results: [(id: String, state: ArrivalState, finalPath: [UInt8]?)], now: Int64

@@ -90,7 +90,9 @@ extension Ledger {
     }
   }
 
-  /// Gives up a sink for good: its outbox, its position and its dead letters. Returns how many records it never got.
+  /// Gives up a sink for good: its outbox, its position and its dead letters.
+  ///
+  /// - Returns: How many records it never got.
   @discardableResult
   package func dropSink(_ sink: String) throws(LedgerError) -> Int {
     try writing(as: "drop the sink \(sink)") { () throws(LedgerError) -> Int in
@@ -106,8 +108,11 @@ extension Ledger {
     }
   }
 
-  /// Sends a sink's dead letters once more: each becomes a new record of the same arrival id at the end of its outbox,
-  /// for which no file waits. Returns how many.
+  /// Sends a sink's dead letters once more.
+  ///
+  /// Each becomes a new record of the same arrival id at the end of its outbox, for which no file waits.
+  ///
+  /// - Returns: How many there were.
   @discardableResult
   package func redrive(sink: String) throws(LedgerError) -> Int {
     try writing(as: "redrive the dead letters of \(sink)") { () throws(LedgerError) -> Int in

@@ -15,7 +15,9 @@ package enum LedgerError: Error, Equatable, Sendable {
   /// The call cannot be right: a mistake in this program, or a ledger changed by hand.
   case misuse(path: String, operation: String, detail: String)
 
-  /// Whether waiting and repeating the call can help. Nothing of the failed call was kept.
+  /// Whether waiting and repeating the call can help.
+  ///
+  /// Nothing of the failed call was kept.
   package var isTransient: Bool {
     if case .unavailable = self { true } else { false }
   }
