@@ -48,7 +48,10 @@ extern "C" {
  *   FATAL   the instance is broken: the host closes it, and opens a new one at the last durable position
  */
 typedef int32_t lookout_status;
-enum { LOOKOUT_OK = 0, LOOKOUT_RETRY = 1, LOOKOUT_REJECT = 2, LOOKOUT_FATAL = 3 };
+#define LOOKOUT_OK 0
+#define LOOKOUT_RETRY 1
+#define LOOKOUT_REJECT 2
+#define LOOKOUT_FATAL 3
 
 /* Bytes, not NUL-ended. `ptr` MAY be NULL when `len` is 0. UTF-8 unless the member says otherwise. */
 typedef struct lookout_str {
@@ -68,7 +71,7 @@ typedef struct lookout_position {
   uint32_t len; /* at most LOOKOUT_POSITION_MAX */
   char text[1020];
 } lookout_position;
-enum { LOOKOUT_POSITION_MAX = 1020 };
+#define LOOKOUT_POSITION_MAX 1020
 
 typedef struct lookout_prediction {
   uint32_t rank;     /* 1 is the best; ascending in the array */
@@ -79,7 +82,8 @@ typedef struct lookout_prediction {
 } lookout_prediction;
 
 /* Status of a record (not of a call). */
-enum { LOOKOUT_RECORD_OK = 0, LOOKOUT_RECORD_FAILED = 1 };
+#define LOOKOUT_RECORD_OK 0u
+#define LOOKOUT_RECORD_FAILED 1u
 
 /* The outcome of one image. */
 typedef struct lookout_record {
@@ -120,7 +124,11 @@ typedef struct lookout_verdicts {
   lookout_verdict *items;
 } lookout_verdicts;
 
-enum { LOOKOUT_LOG_ERROR = 3, LOOKOUT_LOG_WARNING = 4, LOOKOUT_LOG_INFO = 6, LOOKOUT_LOG_DEBUG = 7 };
+/* Levels of log lines, as journald numbers them. */
+#define LOOKOUT_LOG_ERROR 3
+#define LOOKOUT_LOG_WARNING 4
+#define LOOKOUT_LOG_INFO 6
+#define LOOKOUT_LOG_DEBUG 7
 
 /* What the host offers. Valid from open until close returns. */
 typedef struct lookout_host {
@@ -161,8 +169,9 @@ typedef struct lookout_sink {
    * Takes a batch in its order. count MAY be 0.
    *
    * OK means that each record's verdict tells its fate. A record whose verdict is OK MUST become durable with the next
-   * flush that returns OK; one with another verdict MUST leave no trace. RETRY or FATAL as the return value means that NO record of the batch was
-   * taken: the plugin MUST have undone a partial write, verdicts are not looked at. REJECT as the return value rejects
+   * flush that returns OK; one with another verdict MUST leave no
+   * trace. RETRY or FATAL as the return value means that NO record of the batch was taken: the plugin MUST have undone
+   * a partial write, verdicts are not looked at. REJECT as the return value rejects
    * each record of the batch. A record that follows one with the verdict RETRY SHOULD be RETRY too, so that order is kept.
    */
   lookout_status (*write)(void *self, const lookout_batch *batch, lookout_verdicts *verdicts, lookout_error *error);
