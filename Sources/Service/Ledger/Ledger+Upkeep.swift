@@ -1,0 +1,107 @@
+extension Ledger {
+  /// Forgets arrivals that ended before a time and whose files are gone, and answers not used since; returns how many
+  /// arrivals.
+  ///
+  /// `exists` is asked without the lock, once for each such arrival: is this very file still at this path? Answer true
+  /// while a watch is offline, or its files will be new arrivals when it returns. Works in short steps, so that other
+  /// threads wait no longer than for one of them.
+  package func prune(
+    olderThan time: Int64, exists: (_ watch: String, _ path: [UInt8], _ identity: FileIdentity) -> Bool
+  ) throws(LedgerError) -> Int {
+    let last = try exclusively { () throws(LedgerError) -> Int64 in
+      try database.integer("SELECT max(key) FROM arrivals", as: "prune")
+    }
+    let step: Int64 = 2_048
+    var forgotten = 0
+    for start in stride(from: Int64(0), through: last, by: Int(step)) {
+      let candidates = try finished(from: start, upTo: start + step, before: time)
+      let gone = candidates.filter { !exists($0.watch, $0.path, $0.identity) }
+      guard !gone.isEmpty else { continue }
+      try writing(as: "prune") { () throws(LedgerError) in
+        for arrival in gone {
+          let delete = try database.statement(
+            "DELETE FROM arrivals WHERE id = ?1 AND state >= 2", as: "forget \(arrival.id)")
+          try delete.bind(1, arrival.id)
+          forgotten += try delete.run()
+        }
+      }
+    }
+    try pruneAnswers(olderThan: time, step: step)
+    return forgotten
+  }
+
+  /// How much of everything there is; costs no more than the work at hand.
+  package func counts() throws(LedgerError) -> LedgerCounts {
+    try exclusively { () throws(LedgerError) -> LedgerCounts in
+      var counts = LedgerCounts()
+      let work = try database.statement(
+        """
+        SELECT (SELECT count(*) FROM arrivals WHERE state = 0),
+          (SELECT count(*) FROM arrivals WHERE state = 1 AND awaiting > 0),
+          (SELECT count(*) FROM arrivals WHERE state = 1 AND awaiting <= 0)
+        """, as: "count arrivals")
+      defer { work.reset() }
+      if try work.step() {
+        counts.seen = Int(work.integer(0))
+        counts.awaitingSinks = Int(work.integer(1))
+        counts.readyToDispose = Int(work.integer(2))
+      }
+      let totals = try database.statement("SELECT state, count FROM totals", as: "read the totals")
+      while try totals.step() {
+        let count = Int(totals.integer(1))
+        switch ArrivalState(rawValue: Int(totals.integer(0))) {
+        case .disposed: counts.disposed = count
+        case .quarantined: counts.quarantined = count
+        case .ignored: counts.ignored = count
+        case .vanished: counts.vanished = count
+        case .seen, .classified, nil: break
+        }
+      }
+      let sinks = try database.statement(
+        """
+        SELECT name, retired, (SELECT count(*) FROM outbox WHERE sink = sinks.key),
+          (SELECT count(*) FROM dead_letters WHERE sink = sinks.key) FROM sinks
+        """, as: "count the outboxes")
+      while try sinks.step() {
+        let sink = LedgerCounts.Sink(
+          lag: Int(sinks.integer(2)), deadLetters: Int(sinks.integer(3)), isRetired: sinks.integer(1) != 0)
+        counts.sinks[sinks.text(0)] = sink
+        counts.deadLetters += sink.deadLetters
+      }
+      return counts
+    }
+  }
+
+  private func finished(from start: Int64, upTo end: Int64, before time: Int64) throws(LedgerError) -> [Arrival] {
+    try exclusively { () throws(LedgerError) -> [Arrival] in
+      let query = try database.statement(
+        """
+        SELECT \(Self.arrivalColumns) FROM arrivals
+        WHERE key >= ?1 AND key < ?2 AND state >= 2 AND finished_ns < ?3
+        """, as: "list finished arrivals")
+      defer { query.reset() }
+      try query.bind(1, start)
+      try query.bind(2, end)
+      try query.bind(3, time)
+      var arrivals: [Arrival] = []
+      while try query.step() { arrivals.append(arrival(query)) }
+      return arrivals
+    }
+  }
+
+  private func pruneAnswers(olderThan time: Int64, step: Int64) throws(LedgerError) {
+    let last = try exclusively { () throws(LedgerError) -> Int64 in
+      try database.integer("SELECT max(key) FROM answers", as: "prune")
+    }
+    for start in stride(from: Int64(0), through: last, by: Int(step)) {
+      try writing(as: "prune answers") { () throws(LedgerError) in
+        let delete = try database.statement(
+          "DELETE FROM answers WHERE key >= ?1 AND key < ?2 AND answered_ns < ?3", as: "forget answers")
+        try delete.bind(1, start)
+        try delete.bind(2, start + step)
+        try delete.bind(3, time)
+        try delete.run()
+      }
+    }
+  }
+}
