@@ -1,0 +1,15 @@
+/// Everything that is wrong with a configuration file, all of it at once.
+package struct ConfigurationError: Error, CustomStringConvertible {
+  /// One thing that is wrong, where, and what would be right.
+  package struct Problem: Equatable, Sendable {
+    package var position: FilePosition
+    package var reason: String
+  }
+
+  package let file: String
+  package let problems: [Problem]
+
+  package var description: String {
+    problems.map { "\(file):\($0.position.line):\($0.position.column): \($0.reason)" }.joined(separator: "\n")
+  }
+}

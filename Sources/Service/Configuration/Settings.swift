@@ -1,0 +1,66 @@
+/// `[daemon]`: what belongs to the whole process.
+package struct DaemonSettings: Equatable, Sendable {
+  package var stateDir = "/var/lib/lookout"
+  package var runtimeDir = "/run/lookout"
+  package var pluginDirs = ["/usr/lib/lookout/plugins"]
+  /// Decoder threads, and as many classifier threads.
+  package var workers = 2
+  package var stopTimeoutSeconds = 60
+}
+
+/// `[models.NAME]`: a weights file and how it is used.
+package struct ModelSettings: Equatable, Sendable {
+  package var name: String
+  package var file: String
+  package var topK: Int
+  package var maxBatch: Int
+  package var maxDelayMilliseconds: Int
+}
+
+/// `[watches.NAME]`: a folder, its model and its sinks.
+package struct WatchSettings: Equatable, Sendable {
+  /// How arrivals are noticed.
+  package enum Mode: String, CaseIterable, Sendable {
+    /// Events where the file system gives them, else polling.
+    case auto
+    case events
+    case poll
+  }
+
+  /// What becomes of a file once every sink has its result.
+  package enum After: Equatable, Sendable {
+    case keep
+    case delete
+    case move(String)
+  }
+
+  /// What is done about bytes that were answered before.
+  package enum Duplicates: String, CaseIterable, Sendable {
+    case answer
+    case ignore
+  }
+
+  package var name: String
+  package var path: String
+  package var recursive: Bool
+  package var include: [String]
+  package var exclude: [String]
+  package var model: String
+  package var sinks: [String]
+  package var settleMilliseconds: Int
+  package var mode: Mode
+  package var after: After
+  /// The quarantine folder.
+  package var onFailure: String
+  package var duplicates: Duplicates
+  /// How many further rests a truncated file gets, each twice as long as the one before.
+  package var retryAttempts: Int
+}
+
+/// `[sinks.NAME]`: a plugin and its own options.
+package struct SinkSettings: Equatable, Sendable {
+  package var name: String
+  package var plugin: String
+  /// The rest of the table as a JSON object; the plugin reads it strictly.
+  package var optionsJSON: String
+}

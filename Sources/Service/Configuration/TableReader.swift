@@ -1,0 +1,125 @@
+/// Reads the keys of one table strictly: each key is asked for once, and what nobody asked for is a problem.
+///
+/// Problems are collected, so that one run shows them all; a getter that meets one gives its default.
+struct TableReader {
+  let name: String
+  let position: FilePosition
+  private var entries: [TOMLValue.Entry]
+  private var asked: [String] = []
+  private(set) var problems: [ConfigurationError.Problem] = []
+
+  /// - Parameter value: must be a table; anything else is a problem and reads as an empty one.
+  init(_ name: String, _ value: TOMLValue) {
+    self.name = name
+    position = value.position
+    if case .table(let entries) = value.content {
+      self.entries = entries
+    } else {
+      entries = []
+      problem(value.position, "[\(name)] must be a table")
+    }
+  }
+
+  mutating func problem(_ position: FilePosition, _ reason: String) {
+    problems.append(ConfigurationError.Problem(position: position, reason: reason))
+  }
+
+  private mutating func take(_ key: String) -> TOMLValue? {
+    asked.append(key)
+    guard let index = entries.firstIndex(where: { $0.key == key }) else { return nil }
+    return entries.remove(at: index).value
+  }
+
+  /// Where the key's value stands, or the table if it is absent. Ask before taking it.
+  func place(of key: String) -> FilePosition { entries.first { $0.key == key }?.value.position ?? position }
+
+  private mutating func mismatch(_ key: String, _ value: TOMLValue, _ wanted: String) {
+    problem(value.position, "[\(name)] \(key) must be \(wanted)")
+  }
+
+  mutating func string(_ key: String, default fallback: String) -> String {
+    guard let value = take(key) else { return fallback }
+    guard case .string(let text) = value.content else {
+      mismatch(key, value, "a string")
+      return fallback
+    }
+    return text
+  }
+
+  mutating func requiredString(_ key: String) -> String {
+    guard entries.contains(where: { $0.key == key }) else {
+      asked.append(key)
+      problem(position, "[\(name)] lacks \(key), a string")
+      return ""
+    }
+    return string(key, default: "")
+  }
+
+  mutating func integer(_ key: String, default fallback: Int, in range: ClosedRange<Int>) -> Int {
+    guard let value = take(key) else { return fallback }
+    guard case .integer(let number) = value.content, range.contains(number) else {
+      mismatch(key, value, "a whole number from \(range.lowerBound) to \(range.upperBound)")
+      return fallback
+    }
+    return number
+  }
+
+  mutating func boolean(_ key: String, default fallback: Bool) -> Bool {
+    guard let value = take(key) else { return fallback }
+    guard case .boolean(let flag) = value.content else {
+      mismatch(key, value, "true or false")
+      return fallback
+    }
+    return flag
+  }
+
+  mutating func strings(_ key: String, default fallback: [String]) -> [String] {
+    guard let value = take(key) else { return fallback }
+    guard case .array(let values) = value.content else {
+      mismatch(key, value, "a list of strings")
+      return fallback
+    }
+    var texts: [String] = []
+    for value in values {
+      guard case .string(let text) = value.content else {
+        mismatch(key, value, "a list of strings")
+        return fallback
+      }
+      texts.append(text)
+    }
+    return texts
+  }
+
+  mutating func choice<T: RawRepresentable & CaseIterable>(_ key: String, default fallback: T) -> T where T.RawValue == String {
+    let place = place(of: key)
+    let text = string(key, default: fallback.rawValue)
+    if let choice = T(rawValue: text) { return choice }
+    problem(place, "[\(name)] \(key) must be one of \(T.allCases.map(\.rawValue).joined(separator: ", ")), not \"\(text)\"")
+    return fallback
+  }
+
+  /// The named sub-tables of this table, in the order of the file; the table is used up by it.
+  mutating func tables() -> [(key: String, position: FilePosition, value: TOMLValue)] {
+    defer { entries = [] }
+    return entries.map { ($0.key, $0.position, $0.value) }
+  }
+
+  /// A sub-table, or nil if it is absent.
+  mutating func table(_ key: String) -> TOMLValue? { take(key) }
+
+  /// What is left, as JSON, for whoever reads it instead; the table is used up by it.
+  mutating func restAsJSON() -> String {
+    defer { entries = [] }
+    return TOMLValue(content: .table(entries), position: position).json
+  }
+
+  /// Reports every key that nobody asked for, and gives all problems.
+  mutating func finish() -> [ConfigurationError.Problem] {
+    for entry in entries {
+      let known = asked.sorted().joined(separator: ", ")
+      problem(entry.position, name.isEmpty ? "unknown table \(entry.key); there are: \(known)" : "[\(name)] has no key \(entry.key); there are: \(known)")
+    }
+    entries = []
+    return problems
+  }
+}
