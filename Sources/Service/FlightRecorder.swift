@@ -27,6 +27,13 @@ package final class FlightRecorder: @unchecked Sendable {
     package var culprits: [String]
     /// What all threads had in hand, the culprits among them.
     package var inHand: [String]
+
+    /// A plain value.
+    package init(crashed: Bool, culprits: [String], inHand: [String]) {
+      self.crashed = crashed
+      self.culprits = culprits
+      self.inHand = inHand
+    }
   }
 
   /// Bytes of an id that a slot can hold.

@@ -31,6 +31,14 @@ package final class Ledger: @unchecked Sendable {
     lock.withLock { _ in database.close() }
   }
 
+  /// Lets the file grow to so many pages of 4 KiB and no further (`PRAGMA max_page_count`), until closed; beyond, calls
+  /// fail as on a full disk.
+  package func limit(pages: Int64) throws(LedgerError) {
+    try exclusively { () throws(LedgerError) in
+      try database.execute("PRAGMA max_page_count = \(pages)", as: "limit the file")
+    }
+  }
+
   /// Runs `body` with the connection to itself.
   func exclusively<Answer: Sendable>(_ body: () throws(LedgerError) -> Answer) throws(LedgerError) -> Answer {
     try lock.withLock { _ throws(LedgerError) -> Answer in try body() }

@@ -1,0 +1,164 @@
+import FoundationEssentials
+import Service
+import Testing
+
+@Suite(.timeLimit(.minutes(1)))
+struct LedgerTests {
+  let fixture: LedgerFixture
+  let ledger: Ledger
+
+  init() throws {
+    fixture = try LedgerFixture()
+    ledger = try Ledger(path: fixture.path)
+  }
+
+  @Test func admitsEachStateOfAFileOnce() throws {
+    let first = try admit([1, 2], to: ledger)
+    #expect(first.map(\.id) == ["a1", "a2"])
+    #expect(first[0].identity == identity(1))
+    let again = try ledger.admit(
+      [("b1", "inbox", Array("/in/1.jpg".utf8), identity(1)), ("b3", "inbox", Array("/in/3.jpg".utf8), identity(3))],
+      now: 2)
+    #expect(again.map(\.id) == ["b3"])
+    #expect(try ledger.unfinished().map(\.id) == ["a1", "a2", "b3"])
+  }
+
+  @Test func answersARepeatedAdmissionWithTheSameIDs() throws {
+    let first = try admit([1, 2], to: ledger)
+    #expect(try admit([1, 2], to: ledger) == first)
+    try ledger.commit([outcome(1)], now: 2)
+    #expect(try admit([1, 2], to: ledger).map(\.id) == ["a2"])
+  }
+
+  @Test func knowsAFileByWatchPathAndWholeIdentity() throws {
+    try admit([1], to: ledger)
+    let path = Array("/in/1.jpg".utf8)
+    var others = [identity(1)]
+    others.append(identity(1, ctime: 101))
+    var other = identity(1)
+    other.device -= 1
+    others.append(other)
+    other = identity(1)
+    other.mtimeNanoseconds += 1
+    others.append(other)
+    other = identity(1)
+    other.size += 1
+    others.append(other)
+    let answers = try ledger.known(others, watch: "inbox", paths: others.map { _ in path })
+    #expect(answers == [true, false, false, false, false])
+    #expect(try ledger.known([identity(1)], watch: "other", paths: [path]) == [false])
+    #expect(try ledger.known([identity(1)], watch: "inbox", paths: [path + [0x32]]) == [false])
+  }
+
+  @Test func aFileDroppedAgainUnderTheSameNameIsANewArrival() throws {
+    try admit([1], to: ledger)
+    try ledger.commit([outcome(1, sinks: [])], now: 2)
+    try ledger.disposed([("a1", .disposed, nil)], now: 3)
+    let again = try ledger.admit([("b1", "inbox", Array("/in/1.jpg".utf8), identity(1, ctime: 200))], now: 4)
+    #expect(again.map(\.id) == ["b1"])
+  }
+
+  @Test func keepsPathsThatAreNoText() throws {
+    let path: [UInt8] = [0x2F, 0xFF, 0x0A, 0x00, 0xC3]
+    _ = try ledger.admit([("x", "inbox", path, identity(1))], now: 1)
+    #expect(try ledger.unfinished().map(\.path) == [path])
+  }
+
+  @Test func aVanishedFileIsNewAgainAndAnIgnoredOneIsNot() throws {
+    try admit([1, 2], to: ledger)
+    try ledger.withdraw(["a1"], as: .vanished)
+    try ledger.withdraw(["a2"], as: .ignored)
+    #expect(try ledger.unfinished().isEmpty)
+    let paths = [1, 2].map { Array("/in/\($0).jpg".utf8) }
+    #expect(try ledger.known([identity(1), identity(2)], watch: "inbox", paths: paths) == [false, true])
+    let counts = try ledger.counts()
+    #expect(counts.vanished == 1 && counts.ignored == 1 && counts.seen == 0)
+  }
+
+  @Test func aResultArrivingAfterWithdrawalOrTwiceChangesNothing() throws {
+    try admit([1, 2], to: ledger)
+    try ledger.withdraw(["a1"], as: .vanished)
+    #expect(try ledger.commit([outcome(1), outcome(2), outcome(2), outcome(9)], now: 2) == 1)
+    #expect(try ledger.commit([outcome(2)], now: 3) == 0)
+    #expect(try waiting("csv", in: ledger) == ["a2"])
+    try ledger.withdraw(["a2"], as: .vanished)
+    #expect(try ledger.counts().awaitingSinks == 1)
+  }
+
+  @Test func countsStrikesAndAttempts() throws {
+    try admit([1, 2], to: ledger)
+    #expect(try ledger.strike(["a1", "nobody"]).map(\.strikes) == [1])
+    #expect(try ledger.strike(["a1", "a2"]).map(\.strikes) == [2, 1])
+    #expect(try ledger.recordAttempt("a2") == 1)
+    #expect(try ledger.recordAttempt("a2") == 2)
+    let arrivals = try fixture.afterCrash().unfinished()
+    #expect(arrivals.map(\.strikes) == [2, 1])
+    #expect(arrivals.map(\.attempts) == [0, 2])
+  }
+
+  @Test func aStruckFileGoesToQuarantineWithoutAResult() throws {
+    try admit([1], to: ledger)
+    try ledger.disposed([("a1", .quarantined, Array("/q/1.jpg".utf8))], now: 2)
+    #expect(try ledger.unfinished().isEmpty)
+    #expect(try ledger.commit([outcome(1)], now: 3) == 0)
+    #expect(try ledger.counts().quarantined == 1)
+  }
+
+  @Test func disposesOnlyWhenEverySinkIsDone() throws {
+    try admit([1, 2, 3], to: ledger)
+    try ledger.commit([outcome(1), outcome(2, sinks: ["csv"]), outcome(3, sinks: [])], now: 2)
+    #expect(try ready(in: ledger) == ["a3"])
+    try ledger.advance(sink: "csv", to: 2, position: "20")
+    #expect(try ready(in: ledger) == ["a2", "a3"])
+    #expect(try waiting("json", in: ledger) == ["a1"])
+    try ledger.advance(sink: "json", to: 1, position: "1")
+    #expect(try ready(in: ledger) == ["a1", "a2", "a3"])
+    #expect(try ledger.readyToDispose(limit: 1).map(\.arrival.id) == ["a1"])
+    try ledger.disposed([("a1", .disposed, nil), ("a2", .vanished, nil), ("a3", .disposed, nil)], now: 3)
+    try ledger.disposed([("a1", .quarantined, nil)], now: 4)
+    let counts = try ledger.counts()
+    #expect(counts.disposed == 2 && counts.vanished == 1 && counts.quarantined == 0 && counts.readyToDispose == 0)
+  }
+
+  @Test(arguments: [
+    Disposition.keep, .delete, .move(directory: [0x2F, 0xFF]), .move(directory: []),
+    .quarantine(directory: Array("/q".utf8), reason: "no image: späť"), .quarantine(directory: [], reason: ""),
+  ])
+  func remembersTheDisposition(_ disposition: Disposition) throws {
+    try admit([1], to: ledger)
+    try ledger.commit([outcome(1, sinks: [], disposition: disposition)], now: 2)
+    let kept = try fixture.afterCrash().readyToDispose(limit: 10)
+    #expect(kept.map(\.disposition) == [disposition])
+    #expect(kept.first?.arrival.path == Array("/in/1.jpg".utf8))
+  }
+
+  @Test func answersForBytesAndModelAnsweredBefore() throws {
+    try admit([1, 2, 3], to: ledger)
+    let sum = String(repeating: "ab", count: 32)
+    try ledger.commit([outcome(1, sha256: sum, scores: [1, 2]), outcome(2, sha256: sum, scores: [3])], now: 2)
+    try ledger.commit([outcome(3, sha256: "cd")], now: 2)
+    #expect(try ledger.answer(sha256: sum, modelDigest: "m1") == [1, 2])
+    #expect(try ledger.answer(sha256: sum, modelDigest: "m2") == nil)
+    #expect(try ledger.answer(sha256: "cd", modelDigest: "m1") == nil)
+  }
+
+  @Test func forgetsOnlyFinishedFilesThatAreGone() throws {
+    try admit(Array(1...5), to: ledger)
+    let old = outcome(1, sinks: [], sha256: "aa", scores: [1])
+    try ledger.commit([old, outcome(2, sinks: []), outcome(3, sinks: []), outcome(4)], now: 10)
+    try ledger.disposed([("a1", .disposed, nil), ("a2", .disposed, nil)], now: 20)
+    try ledger.disposed([("a3", .disposed, nil)], now: 90)
+    var asked: [String] = []
+    let forgotten = try ledger.prune(olderThan: 50) { _, path, identity in
+      asked.append(String(decoding: path, as: UTF8.self))
+      return identity.inode == 2
+    }
+    #expect(forgotten == 1)
+    #expect(asked == ["/in/1.jpg", "/in/2.jpg"])
+    #expect(try ledger.answer(sha256: "aa", modelDigest: "m1") == nil)
+    let paths = (1...5).map { Array("/in/\($0).jpg".utf8) }
+    let known = try ledger.known((1...5).map { identity($0) }, watch: "inbox", paths: paths)
+    #expect(known == [false, true, true, true, true])
+    #expect(try ledger.counts().disposed == 3)
+  }
+}
