@@ -10,6 +10,7 @@ public import CSinkABI
 /// public func lookout_sink_v1() -> UnsafePointer<lookout_sink>! { exportSink(MySink.self, name: "mine", version: "1.0") }
 /// ```
 /// - Parameters:
+///   - type: The sink.
 ///   - name: The word in `lookout-sink-<name>.so`.
 ///   - version: The plugin's own version.
 /// - Returns: The table, which lives as long as the process.

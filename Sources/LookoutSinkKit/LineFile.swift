@@ -31,6 +31,7 @@ public final class LineFile {
   ///     `rotate_daily` (default false; days are UTC).
   ///   - header: The first line with its line end; empty for none. A file with another header is rotated away.
   ///   - resumeAt: The position of the last flush.
+  /// - Throws: `.fatal` naming the key or path, `.retry` when the file system may recover.
   public init(config: SinkConfiguration, header: [UInt8], resumeAt: Position?) throws(SinkError) {
     path = try config.string("path")
     guard path.utf8.first == UInt8(ascii: "/"), path.utf8.last != UInt8(ascii: "/"), !path.utf8.contains(0) else {

@@ -51,4 +51,6 @@ struct CSVSink: Sink {
 
 /// The plugin's one symbol.
 @c @implementation
-public func lookout_sink_v1() -> UnsafePointer<lookout_sink>! { exportSink(CSVSink.self, name: "csv", version: "1.0.0") }
+public func lookout_sink_v1() -> UnsafePointer<lookout_sink>! {
+  exportSink(CSVSink.self, name: "csv", version: "1.0.0")
+}

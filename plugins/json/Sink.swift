@@ -70,4 +70,6 @@ extension JSONWriter {
 
 /// The plugin's one symbol.
 @c @implementation
-public func lookout_sink_v1() -> UnsafePointer<lookout_sink>! { exportSink(JSONSink.self, name: "json", version: "1.0.0") }
+public func lookout_sink_v1() -> UnsafePointer<lookout_sink>! {
+  exportSink(JSONSink.self, name: "json", version: "1.0.0")
+}

@@ -16,7 +16,9 @@ private let schema = """
     score REAL NOT NULL, PRIMARY KEY (result_id, rank)) WITHOUT ROWID;
   """
 
-/// Writes a row a record. A path that is no UTF-8 is stored as a blob. Replayed records replace themselves.
+/// Writes a row a record.
+///
+/// A path that is no UTF-8 is stored as a blob. Replayed records replace themselves.
 final class SQLiteSink: Sink {
   static let keys = ["path", "top_k"]
 
