@@ -6,14 +6,17 @@ public import CSinkABI
 /// Fills the plugin's table; call it from the one exported function.
 ///
 /// ```swift
-/// @c(lookout_sink_v1) @implementation
-/// public func lookoutSink() -> UnsafePointer<lookout_sink>! { exportSink(MySink.self, name: "mine", version: "1.0") }
+/// @c @implementation
+/// public func lookout_sink_v1() -> UnsafePointer<lookout_sink>! { exportSink(MySink.self, name: "mine", version: "1.0") }
 /// ```
 /// - Parameters:
+///   - type: The sink.
 ///   - name: The word in `lookout-sink-<name>.so`.
 ///   - version: The plugin's own version.
 /// - Returns: The table, which lives as long as the process.
-public func exportSink<S: Sink>(_ type: S.Type, name: String, version: String) -> UnsafePointer<lookout_sink> {
+public func exportSink<S: Sink & ~Copyable>(_ type: S.Type, name: String, version: String) -> UnsafePointer<
+  lookout_sink
+> {
   if let table = exported?.table { return table }
   let table = UnsafeMutablePointer<lookout_sink>.allocate(capacity: 1)
   table.initialize(
@@ -50,7 +53,7 @@ private class AnyInstance {
   func close() {}
 }
 
-private final class Instance<S: Sink>: AnyInstance {
+private final class Instance<S: Sink & ~Copyable>: AnyInstance {
   private var sink: S
   init(_ sink: consuming S) { self.sink = sink }
   override func write(_ batch: borrowing Batch) throws(SinkError) { try sink.write(batch) }

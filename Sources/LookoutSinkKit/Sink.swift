@@ -24,7 +24,7 @@ public enum SinkError: Error, Equatable, Sendable {
 /// All calls come from one thread. A sink takes batches, and makes them durable when it is flushed. The process may be
 /// killed at any instant; it is then opened again at the last position that `flush()` returned, and gets everything
 /// behind that again.
-public protocol Sink {
+public protocol Sink: ~Copyable {
   /// The keys that the configuration may hold; any other is refused before `init`.
   static var keys: [String] { get }
 
@@ -50,7 +50,7 @@ public protocol Sink {
   mutating func close()
 }
 
-extension Sink {
+extension Sink where Self: ~Copyable {
   /// Does nothing.
   public mutating func close() {}
 }

@@ -75,7 +75,9 @@ package final class SinkProcess {
   ///   - name: The sink's name in the configuration.
   ///   - config: The sink's table as a JSON object, without `plugin`.
   ///   - resumePosition: The last position that `flush()` returned and the ledger stored; empty for none.
+  ///   - deadlines: How long each call may take.
   ///   - log: Gets the plugin's log lines, on the calling thread, during calls only.
+  /// - Throws: `.spawn`, or what the plugin or its process did; the process is gone then.
   package init(
     hostPath: String, pluginPath: String, name: String, config: String, resumePosition: String = "",
     deadlines: Deadlines = Deadlines(), log: @escaping (LogLevel, String) -> Void = { _, _ in }
@@ -208,7 +210,9 @@ package final class SinkProcess {
     return .malformed(call: call, what: "an answer out of turn")
   }
 
-  /// Kills and reaps the process unless it has ended. One stuck in the kernel is left behind after two seconds.
+  /// Kills and reaps the process unless it has ended.
+  ///
+  /// One stuck in the kernel is left behind after two seconds.
   private func end() {
     guard ending == nil else { return }
     Glibc.kill(processID, SIGKILL)
