@@ -1,0 +1,119 @@
+internal import Hashing
+
+/// A `.swiftweights` file, mapped and proved sound: a network's graph, weights, labels and how to feed it.
+///
+/// The file is a safetensors file. Its `__metadata__` holds `digest`, `format`, `version`, `graph`, `labels`,
+/// `preprocessing`, `canary` (or the text `null`) and `provenance`. The digest is the SHA-256 of the whole file with
+/// the digest's own 64 digits as zeros, so that no byte can change unnoticed. Immutable: any thread may read it.
+package final class WeightsFile: TensorSource, Sendable {
+  static let format = "lookout.swiftweights"
+  static let version = "1"
+
+  package let path: String
+  package let graph: Graph
+  /// The classes' names in the order of the outputs; empty if nobody named them.
+  package let labels: [String]
+  /// How a picture becomes the input, as a JSON object that `Imaging` reads.
+  package let preprocessingJSON: String
+  package let canary: Canary?
+  /// Where the weights come from and by which command, in free words.
+  package let provenance: String
+  /// 64 hexadecimal digits that name exactly this model.
+  package let digest: String
+  package let table: TensorTable
+  private let bytes: MappedBytes
+
+  /// Maps a file and checks everything in it: lengths, offsets, shapes against the graph, digest.
+  ///
+  /// - Throws: `EngineError.file` if it cannot be read, `EngineError.damaged` with the byte at which it breaks a rule,
+  ///   `EngineError.graph` or `.tensor` if it is whole but contradicts itself. Get the file again, or import it anew.
+  package static func open(path: String) throws(EngineError) -> WeightsFile {
+    try WeightsFile(bytes: MappedBytes(path: path))
+  }
+
+  private init(bytes: MappedBytes) throws(EngineError) {
+    self.bytes = bytes
+    path = bytes.path
+    do throws(JSON.Fault) {
+      let table = try bytes.withBytes { file throws(JSON.Fault) in try TensorTable(file: file) }
+      self.table = table
+      let texts = try Texts(table.metadata)
+      digest = texts.digest
+      try bytes.withBytes { file throws(JSON.Fault) in
+        guard WeightsFile.digest(of: file, blankingDigitsAt: texts.digestOffset) == texts.digest else {
+          throw JSON.Fault(offset: texts.digestOffset, reason: "the digest does not fit: a byte was changed")
+        }
+      }
+      labels = texts.labels
+      preprocessingJSON = texts.preprocessing
+      canary = texts.canary
+      provenance = texts.provenance
+      graph = texts.graph
+    } catch {
+      throw .damaged(path: bytes.path, offset: error.offset, reason: error.reason)
+    }
+    try check()
+  }
+
+  private func check() throws(EngineError) {
+    try WeightsFile.check(labels: labels, canary: canary, graph: graph)
+    for tensor in try graph.requiredTensors() {
+      guard let extents = extents(ofTensor: tensor.name) else {
+        throw .tensor(name: tensor.name, reason: "the graph needs it, \(path) lacks it")
+      }
+      guard extents == tensor.extents else {
+        throw .tensor(
+          name: tensor.name, reason: "has shape \(extents), the graph needs \(tensor.extents) (in \(path))")
+      }
+      try checkType(of: tensor.name)
+    }
+  }
+
+  private func checkType(of name: String) throws(EngineError) {
+    guard let entry = table[name] else { throw .tensor(name: name, reason: "is not in \(path)") }
+    switch entry.type {
+    case .f32, .f16, .bf16: return
+    case .i64, .f64: throw .tensor(name: name, reason: "has type \(entry.type.rawValue), which no kernel takes")
+    case .i8:
+      guard let scale = table[name + "_scale"], scale.type == .f32, scale.extents == entry.extents.prefix(1).map(\.self)
+      else { throw .tensor(name: name, reason: "is I8 and needs '\(name)_scale', an F32 for each row") }
+    }
+  }
+
+  static func check(labels: [String], canary: Canary?, graph: Graph) throws(EngineError) {
+    guard let classes = try graph.shapes()[graph.outputName]?.countPerImage else {
+      throw .graph(node: graph.outputName, reason: "is the graph's output, but no node")
+    }
+    guard labels.isEmpty || labels.count == classes else {
+      throw .graph(node: graph.outputName, reason: "\(classes) outputs, but \(labels.count) labels")
+    }
+    if let canary, let answer = canary.answers.first(where: { $0.index >= classes }) {
+      throw .graph(node: graph.outputName, reason: "\(classes) outputs, but the canary names number \(answer.index)")
+    }
+  }
+
+  package func extents(ofTensor name: String) -> [Int]? { table[name]?.extents }
+
+  package func floats(ofTensor name: String) throws(EngineError) -> [Float] {
+    guard let entry = table[name] else { throw .tensor(name: name, reason: "is not in \(path)") }
+    var floats = bytes.withBytes { entry.type.widen(UnsafeRawBufferPointer(rebasing: $0[entry.range])) }
+    guard entry.type == .i8 else { return floats }
+    try checkType(of: name)
+    let scales = try self.floats(ofTensor: name + "_scale")
+    guard !scales.isEmpty else { return floats }
+    let row = floats.count / scales.count
+    for (index, scale) in scales.enumerated() {
+      for position in (index * row)..<((index + 1) * row) { floats[position] *= scale }
+    }
+    return floats
+  }
+
+  /// SHA-256 of a file whose 64 bytes at `offset` count as zeros ('0').
+  static func digest(of file: UnsafeRawBufferPointer, blankingDigitsAt offset: Int) -> String {
+    let hash = SHA256()
+    hash.update(UnsafeRawBufferPointer(rebasing: file[..<offset]))
+    [UInt8](repeating: UInt8(ascii: "0"), count: 64).withUnsafeBytes { hash.update($0) }
+    hash.update(UnsafeRawBufferPointer(rebasing: file[(offset + 64)...]))
+    return hash.hexDigest()
+  }
+}

@@ -1,0 +1,30 @@
+internal import Engine
+
+/// The tutorial's network for 32×32 pictures of ten classes (CIFAR-10).
+///
+/// In PyTorch: `conv1 = Conv2d(3, 32, 3, padding=1)`, `bn1 = BatchNorm2d(32)`, ReLU, `MaxPool2d(2)`,
+/// `conv2 = Conv2d(32, 64, 3, padding=1)`, ReLU, `MaxPool2d(2)`, flatten, `fc1 = Linear(4096, 512)`, ReLU, dropout,
+/// `fc2 = Linear(512, 10)`.
+extension Architecture {
+  static let simpleCNN = Architecture(
+    name: "simplecnn", summary: "the tutorial's network, 32×32", classifierWeight: "fc2.weight",
+    preprocessingJSON: Preprocessings.squashed(size: 32)
+  ) { classes in
+    var builder = GraphBuilder(inputShape: Shape(c: 3, h: 32, w: 32))
+    let pooling = Operation.maxPool(Pooling(kernel: Extent2D(2), stride: Extent2D(2)))
+    var last = builder.convolution(
+      "conv1", GraphBuilder.inputName, from: 3, to: 32, kernel: 3, padding: .symmetric(1), bias: true)
+    last = builder.add("bn1", .batchNorm(epsilon: 1e-5), last)
+    last = builder.add("relu1", .activation(.relu), last)
+    last = builder.add("pool1", pooling, last)
+    last = builder.convolution("conv2", last, from: 32, to: 64, kernel: 3, padding: .symmetric(1), bias: true)
+    last = builder.add("relu2", .activation(.relu), last)
+    last = builder.add("pool2", pooling, last)
+    last = builder.add("flatten", .flatten, last)
+    last = builder.linear("fc1", last, from: 4096, to: 512)
+    last = builder.add("relu3", .activation(.relu), last)
+    last = builder.add("dropout", .dropout(probability: 0.5), last)
+    last = builder.linear("fc2", last, from: 512, to: classes)
+    return builder.graph(output: last)
+  }
+}

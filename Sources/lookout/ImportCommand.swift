@@ -1,0 +1,60 @@
+internal import Engine
+internal import FoundationEssentials
+internal import ModelZoo
+
+/// `lookout import`: a checkpoint and labels become a weights file.
+enum ImportCommand {
+  static func run(_ words: [String]) throws(Failure) {
+    let arguments = try Arguments(words, options: ["--architecture", "--labels", "-o"], switches: ["--half"])
+    guard arguments.operands.count == 1 else { throw .usage("import takes one checkpoint") }
+    let source = arguments.operands[0]
+    let name = try arguments.required("--architecture")
+    let output = try arguments.required("-o")
+    guard let architecture = Architecture.named(name) else {
+      throw .usage(
+        "no architecture is called '\(name)'; there are \(Architecture.all.map(\.name).joined(separator: ", "))")
+    }
+    var labels: [String] = []
+    if let path = arguments["--labels"] { labels = try readLabels(path) }
+    let tensors: StateDict
+    let graph: Graph
+    do throws(ModelZooError) {
+      tensors = try StateDict.open(path: source)
+      graph = try architecture.graph(fitting: tensors)
+    } catch {
+      if case .engine(.file) = error { throw .input("\(error)") }
+      throw .data("\(error)")
+    }
+    let file = source.split(separator: "/").last.map(String.init) ?? source
+    do throws(EngineError) {
+      try WeightsFile.write(
+        to: output, graph: graph, labels: labels, preprocessing: architecture.preprocessingJSON, canary: nil,
+        provenance: "lookout import \(file) --architecture \(name)\(arguments.has("--half") ? " --half" : "")",
+        tensors: tensors, storage: arguments.has("--half") ? .f16 : .f32)
+      print("\(output): \(try WeightsFile.open(path: output).digest)")
+    } catch {
+      if case .file = error { throw .output("\(error)") }
+      throw .data("\(source): \(error)")
+    }
+  }
+
+  /// One label a line, or the column `name` (else the last) of a CSV file with a header.
+  private static func readLabels(_ path: String) throws(Failure) -> [String] {
+    guard let data = FileManager.default.contents(atPath: path) else { throw .input("\(path): cannot be read") }
+    guard let text = String(validating: data, as: UTF8.self) else { throw .data("\(path): is no UTF-8 text") }
+    var lines = text.split(whereSeparator: \.isNewline).map(String.init)
+    guard path.hasSuffix(".csv"), let header = lines.first else { return lines }
+    lines.removeFirst()
+    let columns = header.split(separator: ",", omittingEmptySubsequences: false)
+    let column = columns.firstIndex(of: "name") ?? columns.count - 1
+    var labels: [String] = []
+    for (index, line) in lines.enumerated() {
+      let fields = line.split(separator: ",", omittingEmptySubsequences: false)
+      guard fields.count == columns.count, !line.contains("\"") else {
+        throw .data("\(path): line \(index + 2) does not have \(columns.count) plain fields; use one label a line")
+      }
+      labels.append(String(fields[column].map { $0 == "_" ? " " : $0 }))
+    }
+    return labels
+  }
+}
