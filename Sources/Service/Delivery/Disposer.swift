@@ -42,9 +42,9 @@ final class Disposer: Sendable {
   private func pass() -> Int {
     guard let ready = try? ledger.readyToDispose(limit: 256), !ready.isEmpty else { return 0 }
     var done: [(id: String, state: ArrivalState, finalPath: [UInt8]?)] = []
-    for (arrival, disposition) in ready {
+    for leaving in ready {
       heartbeat.beat()
-      done.append(dispose(arrival, disposition))
+      done.append(dispose(leaving.arrival, leaving.rejectedBy.isEmpty ? leaving.disposition : leaving.disposition.staying))
     }
     let isStored = ledger.patiently(heartbeat, until: { isEnding.withLock { $0 } }) { () throws(LedgerError) in
       try ledger.disposed(done, now: Clock.wallNanoseconds())
@@ -88,5 +88,13 @@ final class Disposer: Sendable {
       if case .quarantine = disposition { return (arrival.id, .quarantined, nil) }
       return (arrival.id, .disposed, nil)
     }
+  }
+}
+
+extension Disposition {
+  /// What may be done with a file whose result a sink rejected: it stays, or goes to quarantine, but is not given away.
+  fileprivate var staying: Disposition {
+    if case .quarantine = self { return self }
+    return .keep
   }
 }

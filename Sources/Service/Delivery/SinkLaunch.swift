@@ -21,10 +21,11 @@ package struct SinkLaunch: Sendable {
   }
 
   /// Starts a host process with the sink's plugin and opens it at a position. Blocks up to the open deadline.
-  func open(_ settings: SinkSettings, resumeAt position: String?) throws(SinkProcessError) -> SinkProcess {
+  func open(_ settings: SinkSettings, resumeAt position: String) throws(SinkProcessError) -> SinkProcess {
     guard let plugin = pluginPath(for: settings.plugin) else {
-      throw .plugin(
-        "there is no lookout-sink-\(settings.plugin).so in \(pluginDirectories.joined(separator: ", "))")
+      throw .fatal(
+        call: "open",
+        reason: "there is no lookout-sink-\(settings.plugin).so in \(pluginDirectories.joined(separator: ", "))")
     }
     return try SinkProcess(
       hostPath: hostPath, pluginPath: plugin, name: settings.name, config: settings.optionsJSON, resumePosition: position)

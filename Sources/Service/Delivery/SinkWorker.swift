@@ -69,8 +69,8 @@ final class SinkWorker: Sendable {
         try deliver(through: process, &backoff)
         process.close()
       } catch {
-        let isFirst = backoff.attempts == 0
-        let wait = backoff.next(randomness: Double.random(in: 0..<1))
+        let isFirst = backoff.failures == 0
+        let wait = backoff.failed(fraction: Double.random(in: 0..<1))
         state.withLock { $0.condition = .benched("\(error)") }
         if isFirst {
           Journal.log(
@@ -110,7 +110,7 @@ final class SinkWorker: Sendable {
     let position = ledger.patiently(heartbeat, until: { state.withLock { $0.isAborted } }) { () throws(LedgerError) in
       try ledger.sinkState(settings.name).position
     }
-    return try launch.open(settings, resumeAt: position ?? nil)
+    return try launch.open(settings, resumeAt: (position ?? nil) ?? "")
   }
 
   /// Sends the outbox, batch by batch, until there is nothing left and the worker is to end.
@@ -136,7 +136,7 @@ final class SinkWorker: Sendable {
         return true
       }
       guard isStored == true else { return }
-      backoff.reset()
+      backoff.succeeded()
       for reject in rejected {
         Journal.log(
           .warning, "sink \(settings.name) rejected a result, now a dead letter: \(reject.reason)", id: .deadLetter,
@@ -148,26 +148,28 @@ final class SinkWorker: Sendable {
 
   /// Writes entries until each is accepted or rejected; those to be retried are sent again, the others not.
   private func settle(
-    _ entries: [OutboxEntry], through process: SinkProcess, _ backoff: inout SinkBackoff
+    _ entries: [Service.OutboxEntry], through process: SinkProcess, _ backoff: inout SinkBackoff
   ) throws(SinkProcessError) -> [(sequence: Int64, reason: String)] {
     var open = entries
     var rejected: [(sequence: Int64, reason: String)] = []
     while !open.isEmpty {
-      let verdicts = try process.write(open.map { (sequence: $0.sequence, record: $0.record) })
+      let verdicts = try process.write(
+        open.map { SinkProtocol.OutboxEntry(sequence: UInt64($0.sequence), record: $0.record) })
       heartbeat.beat()
-      var again: [OutboxEntry] = []
+      var again: [Service.OutboxEntry] = []
       for (entry, verdict) in zip(open, verdicts) {
         switch verdict {
         case .accepted: break
         case .retry: again.append(entry)
         case .reject(let reason): rejected.append((entry.sequence, reason))
+        case .fatal(let reason): throw .fatal(call: "write", reason: reason)
         }
       }
       open = again
       guard !open.isEmpty else { break }
-      if state.withLock({ $0.isAborted }) { throw .interrupted }
+      if state.withLock({ $0.isAborted }) { throw .retry(call: "write", reason: "the service stops") }
       heartbeat.rest()
-      bell.wait(for: backoff.next(randomness: Double.random(in: 0..<1)))
+      bell.wait(for: backoff.failed(fraction: Double.random(in: 0..<1)))
       heartbeat.begin()
     }
     return rejected

@@ -23,8 +23,10 @@ struct FileProbe {
       let head = try file.read(upTo: 64, at: 0)
       let tail = try file.read(upTo: 64, at: max(0, status.size - 64))
       return .file(
-        status: status, format: ImageFormat.sniff(head),
-        isComplete: ImageFormat.endsComplete(head: head, tail: tail, totalBytes: Int(status.size)))
+        status: status, format: head.withUnsafeBytes { ImageFormat.sniff($0) },
+        isComplete: head.withUnsafeBytes { head in
+          tail.withUnsafeBytes { ImageFormat.endsComplete(head: head, tail: $0, size: Int(status.size)) }
+        })
     } catch {
       return error.isNotFound ? .gone : .unreadable(error)
     }

@@ -83,7 +83,7 @@ final class Classifier: Sendable {
       var record = ResultRecord(
         id: item.candidate.arrival.id, timeNanoseconds: Clock.wallNanoseconds(),
         watch: wiring.watches[item.candidate.watch].name, path: item.candidate.arrival.path, sha256: item.sha256,
-        status: .ok, error: nil, width: item.width, height: item.height, model: model.name, modelDigest: model.digest,
+        status: .ok, error: nil, width: UInt32(item.width), height: UInt32(item.height), model: model.name, modelDigest: model.digest,
         predictions: [])
       switch item.content {
       case .failed(let reason):
@@ -109,7 +109,7 @@ final class Classifier: Sendable {
     }
     return top.enumerated().map { rank, score in
       let label = score.index < model.labels.count ? model.labels[score.index] : "\(score.index)"
-      return ResultRecord.Prediction(rank: rank + 1, index: score.index, label: label, score: score.probability)
+      return ResultRecord.Prediction(rank: UInt32(rank + 1), index: UInt32(score.index), label: label, score: score.probability)
     }
   }
 

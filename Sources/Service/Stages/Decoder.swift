@@ -36,12 +36,12 @@ final class Decoder: Sendable {
     var bench = Bench(limits: wiring.limits)
     while let candidate = wiring.candidates.take() {
       heartbeat.begin()
-      wiring.recorder.set(slot: index, id: candidate.arrival.id)
+      wiring.recorder.set(index, candidate.arrival.id)
       if let decoded = decode(candidate, on: &bench) {
         heartbeat.rest()
         _ = wiring.decoded.put(decoded)
       }
-      wiring.recorder.clear(slot: index)
+      wiring.recorder.clear(index)
       heartbeat.rest()
     }
   }

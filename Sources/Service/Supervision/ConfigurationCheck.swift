@@ -28,7 +28,7 @@ package enum ConfigurationCheck {
     defer { ledger.close() }
     for sink in configuration.sinks {
       do throws(SinkProcessError) {
-        let position = (try? ledger.sinkState(sink.name).position) ?? nil
+        let position = (try? ledger.sinkState(sink.name).position ?? "") ?? ""
         let process = try launch.open(sink, resumeAt: position)
         process.close()
         lines.append("sink \(sink.name): plugin \(sink.plugin) opens")

@@ -34,21 +34,20 @@ package final class Daemon {
     let recorderPath = runtime.appending(Array("flight-recorder".utf8)).displayed
     try Self.countStrikes(in: ledger, recorderPath: recorderPath)
     let recorder = try FlightRecorder(path: recorderPath, slots: configuration.daemon.workers)
-    CrashMark.install(on: recorder)
+    recorder.markFaults()
     modelIdentities = Self.identities(of: configuration.models)
     ground = Pipeline.Ground(
       ledger: ledger, recorder: recorder, tally: Tally(), shelf: ModelShelf(try Self.load(configuration)),
       launch: SinkLaunch(hostPath: hostPath, pluginDirectories: configuration.daemon.pluginDirs))
-    pipeline = try Pipeline(configuration, on: ground)
     try ledger.retireSinks(keeping: configuration.sinks.map(\.name))
+    pipeline = try Pipeline(configuration, on: ground)
     try pipeline.openSinks(within: .seconds(30))
   }
 
-  /// Pictures that a crashed run had in hand get a strike; a run that was killed from outside gives none.
+  /// The picture that a crashed thread had in hand gets a strike; a run that was killed from outside gives none.
   private static func countStrikes(in ledger: Ledger, recorderPath: String) throws {
-    let wreck = FlightRecorder.survivors(path: recorderPath)
-    guard wreck.diedByFault, !wreck.ids.isEmpty else { return }
-    for (id, strikes) in try ledger.strike(wreck.ids) {
+    let culprits = FlightRecorder.report(path: recorderPath).culprits
+    for (id, strikes) in culprits.isEmpty ? [] : try ledger.strike(culprits) {
       Journal.log(
         .warning, "the service crashed with arrival \(id) in hand, strike \(strikes)", id: .strike,
         fields: [("LOOKOUT_ID", id)])
@@ -155,11 +154,12 @@ package final class Daemon {
     pipeline.drain()
     do {
       ground.shelf.replace(by: models)
+      try ground.ledger.retireSinks(keeping: new.sinks.map(\.name))
       pipeline = try Pipeline(new, on: ground)
       try pipeline.openSinks(within: .seconds(30))
-      try ground.ledger.retireSinks(keeping: new.sinks.map(\.name))
     } catch {
       ground.shelf.replace(by: oldModels)
+      try ground.ledger.retireSinks(keeping: old.sinks.map(\.name))
       pipeline = try Pipeline(old, on: ground)
       try pipeline.openSinks(within: .seconds(30))
       pipeline.start()
@@ -203,7 +203,7 @@ package final class Daemon {
     drain.join()
     Journal.log(.notice, (isAborted ? "stopped before all was delivered: " : "stopped: ") + status(), id: .stopped)
     ground.ledger.close()
-    ground.recorder.retire()
+    ground.recorder.discard()
     return isAborted ? 75 : 0
   }
 }
