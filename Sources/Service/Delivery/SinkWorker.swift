@@ -110,7 +110,18 @@ final class SinkWorker: Sendable {
     let position = ledger.patiently(heartbeat, until: { state.withLock { $0.isAborted } }) { () throws(LedgerError) in
       try ledger.sinkState(settings.name).position
     }
-    return try launch.open(settings, resumeAt: (position ?? nil) ?? "")
+    let process = try launch.open(settings, resumeAt: (position ?? nil) ?? "")
+    if position == .some(nil) { try storeFirstPosition(of: process) }
+    return process
+  }
+
+  /// Stores where a sink begins before anything is written to it, so that a crash during its first batch can be undone.
+  private func storeFirstPosition(of process: SinkProcess) throws(SinkProcessError) {
+    let position = try process.flush()
+    _ = ledger.patiently(heartbeat, until: { state.withLock { $0.isAborted } }) { () throws(LedgerError) in
+      try ledger.advance(
+        sink: settings.name, to: try ledger.sinkState(settings.name).cursor, position: position, rejected: [])
+    }
   }
 
   /// Sends the outbox, batch by batch, until there is nothing left and the worker is to end.

@@ -192,7 +192,7 @@ struct WatchTurn {
     for start in stride(from: 0, to: files.count, by: Self.admissionBatch) {
       let part = files[start..<min(start + Self.admissionBatch, files.count)]
       guard
-        let known = retryingLedger({ () throws(LedgerError) in
+        let known = retryingLedger({ (ledger) throws(LedgerError) in
           try ledger.known(part.map(\.status.identity), watch: name, paths: part.map(\.path))
         })
       else { return }
@@ -271,7 +271,7 @@ struct WatchTurn {
       if isRefused { break }
     }
     if !withdrawn.isEmpty {
-      _ = retryingLedger { () throws(LedgerError) in try ledger.withdraw(withdrawn, as: .vanished) }
+      _ = retryingLedger { (ledger) throws(LedgerError) in try ledger.withdraw(withdrawn, as: .vanished) }
     }
   }
 
@@ -281,7 +281,7 @@ struct WatchTurn {
     ready = []
     for (index, part) in Dictionary(grouping: batch, by: \.watch) {
       let name = trees[index].settings.name
-      let arrivals = retryingLedger { () throws(LedgerError) in
+      let arrivals = retryingLedger { (ledger) throws(LedgerError) -> [Arrival] in
         let known = try ledger.known(part.map(\.identity), watch: name, paths: part.map(\.path))
         let fresh = zip(part, known).filter { !$0.1 }.map { $0.0 }
         guard !fresh.isEmpty else { return [] }
@@ -302,8 +302,9 @@ struct WatchTurn {
   }
 
   /// Runs a ledger call until it succeeds; a full disk pauses intake and nothing else.
-  private mutating func retryingLedger<T>(_ body: () throws(LedgerError) -> T) -> T? {
-    let result = ledger.patiently(heartbeat, until: { candidates.isClosed }, body)
+  private mutating func retryingLedger<T>(_ body: (Ledger) throws(LedgerError) -> T) -> T? {
+    let (ledger, candidates) = (ledger, candidates)
+    let result = ledger.patiently(heartbeat, until: { candidates.isClosed }) { () throws(LedgerError) in try body(ledger) }
     if result == nil { isRefused = true }
     return result
   }

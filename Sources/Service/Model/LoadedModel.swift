@@ -35,7 +35,7 @@ package final class LoadedModel: Sendable {
       slots = SlotPool(count: slotCount, floatsPerSlot: network.inputShape.countPerImage)
       if let canary = weights.canary {
         let plan = try InferencePlan(network: network, batchCapacity: 1)
-        try canary.prove(plan)
+        if let reason = plan.discrepancy(to: canary) { throw EngineError.unsound(reason: reason) }
       }
     } catch {
       throw .model(name: settings.name, file: settings.file, reason: "\(error)")

@@ -102,15 +102,27 @@ final class Decoder: Sendable {
     heartbeat.begin()
     let preprocessor = bench.preprocessor(for: model)
     do throws(ImagingError) {
-      let facts = try bench.bytes.withUnsafeBytes { bytes throws(ImagingError) in
-        try preprocessor.prepare(bytes, into: slot.floats, fullDecode: false)
-      }
+      let facts = try Self.prepare(bench.bytes, with: preprocessor, into: slot)
       return Decoded(
         candidate: candidate, model: model, content: .tensor(slot), sha256: sha256, width: facts.width, height: facts.height)
     } catch {
       model.slots.giveBack(slot)
       return failure("\(error)", sha256: sha256)
     }
+  }
+
+  /// Decodes bytes into a slot (`withUnsafeBytes` passes on no typed error).
+  private static func prepare(
+    _ bytes: [UInt8], with preprocessor: Preprocessor, into slot: SlotPool.Slot
+  ) throws(ImagingError) -> ImageFacts {
+    let result = bytes.withUnsafeBytes { bytes -> Result<ImageFacts, ImagingError> in
+      do throws(ImagingError) {
+        return .success(try preprocessor.prepare(bytes, into: slot.floats))
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try result.get()
   }
 
   private func withdraw(_ candidate: Candidate, as state: ArrivalState = .vanished) {

@@ -16,7 +16,10 @@ package enum Installation {
 
   private static var programFolder: String {
     var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-    let count = buffer.withUnsafeMutableBytes { readlink("/proc/self/exe", $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count) }
+    let count = buffer.withUnsafeMutableBytes { bytes -> Int in
+      guard let base = bytes.bindMemory(to: CChar.self).baseAddress else { return -1 }
+      return readlink("/proc/self/exe", base, bytes.count)
+    }
     guard count > 0 else { return "." }
     let path = Path(Array(buffer[..<count]))
     return path.parent.displayed
