@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import Imaging
 import Testing
 
@@ -10,7 +10,7 @@ private func bytes(_ name: String) throws -> [UInt8] {
 
 private func pictures() throws -> [String] {
   try FileManager.default.contentsOfDirectory(atPath: folder.path).filter {
-    $0 != "resize.png" && ["jpg", "png", "bmp"].contains(($0 as NSString).pathExtension)
+    $0 != "resize.png" && ["jpg", "png", "bmp"].contains(URL(fileURLWithPath: $0).pathExtension)
   }.sorted()
 }
 
@@ -29,7 +29,7 @@ private func largestDifference(_ grid: PixelGrid, _ expected: [UInt8]) -> Int {
   @Test func `Every kind of picture decodes to Pillow's upright pixels`() throws {
     for name in try pictures() {
       let file = try bytes(name)
-      let expected = try bytes((name as NSString).deletingPathExtension + ".rgb")
+      let expected = try bytes(String(name.prefix { $0 != "." }) + ".rgb")
       let turned = file.withUnsafeBytes { try? ImageHeader($0) }?.orientation.swapsAxes ?? false
       let extent = Preprocessing.Extent(height: turned ? 37 : 29, width: turned ? 29 : 37)
       let preprocessing = try Preprocessing(
@@ -97,7 +97,7 @@ private func largestDifference(_ grid: PixelGrid, _ expected: [UInt8]) -> Int {
   }
 
   @Test func `An unknown key is named`() throws {
-    let json = try Preprocessing.torchvisionImageNet.json().replacingOccurrences(of: "\"size\"", with: "\"sise\"")
+    let json = try Preprocessing.torchvisionImageNet.json().replacing("\"size\"", with: "\"sise\"")
     #expect {
       try Preprocessing(json: json)
     } throws: { error in
