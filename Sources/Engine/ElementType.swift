@@ -21,8 +21,7 @@ package enum ElementType: String, Sendable, CaseIterable {
 
   /// Widens little-endian numbers, aligned or not, to 32-bit floats; 64-bit ones are rounded.
   ///
-  /// - Parameters:
-  ///   - bytes: A whole number of elements.
+  /// `bytes` holds a whole number of elements.
   package func widen(_ bytes: UnsafeRawBufferPointer) -> [Float] {
     let count = bytes.count / width
     return [Float](unsafeUninitializedCapacity: count) { floats, initialized in
@@ -58,8 +57,7 @@ package enum ElementType: String, Sendable, CaseIterable {
 
   /// Writes floats in this type, rounded to the nearest; nil if a finite number does not fit into it.
   ///
-  /// - Parameters:
-  ///   - floats: Any number of them. Only F32, F16 and BF16 can be written.
+  /// Only F32, F16 and BF16 can be written.
   package func narrow(_ floats: [Float]) -> [UInt8]? {
     switch self {
     case .f32:

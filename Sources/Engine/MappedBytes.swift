@@ -8,7 +8,9 @@ package final class MappedBytes: Sendable {
   package let path: String
   nonisolated(unsafe) private let mapping: UnsafeRawBufferPointer
 
-  /// Maps the whole file (`open`, `fstat`, `mmap`). FIFOs, sockets and devices are refused without waiting on them.
+  /// Maps the whole file.
+  ///
+  /// (`open`, `fstat`, `mmap`.) FIFOs, sockets and devices are refused without waiting on them.
   ///
   /// - Throws: `EngineError.file` naming the call that was refused; `EngineError.damaged` if the file is empty.
   package init(path: String) throws(EngineError) {

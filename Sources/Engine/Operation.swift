@@ -1,4 +1,6 @@
-/// What a node computes. Parameters have PyTorch's names, meanings and defaults unless said otherwise.
+/// What a node computes.
+///
+/// Parameters have PyTorch's names, meanings and defaults unless said otherwise.
 package enum Operation: Equatable, Sendable {
   /// Weight: outChannels × inChannels/groups × kernelH × kernelW.
   case convolution(Convolution)

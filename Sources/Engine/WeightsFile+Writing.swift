@@ -7,9 +7,8 @@ extension WeightsFile {
   /// Written beside `path` under a temporary name, made durable, then renamed. Convolution and linear weights are stored as
   /// `storage`; tensors of one axis (biases, batch norm) stay F32. Only what the graph needs is written.
   ///
-  /// - Parameters:
-  ///   - preprocessing: A JSON object that `Imaging` reads.
-  ///   - storage: F32, F16 or BF16.
+  /// `preprocessing` is a JSON object that `Imaging` reads; `storage` is F32, F16 or BF16.
+  ///
   /// - Throws: `EngineError.file` if the disk refuses, `.graph` or `.tensor` if the parts do not fit each other or a
   ///   number is too large for `storage`.
   package static func write(

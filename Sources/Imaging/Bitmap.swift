@@ -65,7 +65,10 @@ struct BitmapLayout {
   }
 
   /// Writes the pixels as interleaved RGB, top row first.
-  /// - Parameter pixels: room for width × height × 3 bytes.
+  /// - Parameters:
+  ///   - bytes: the file that this layout was read from.
+  ///   - pixels: room for width × height × 3 bytes.
+  /// - Throws: `ImagingError.truncated` when rows are missing.
   func decode(_ bytes: UnsafeRawBufferPointer, into pixels: UnsafeMutablePointer<UInt8>) throws(ImagingError) {
     let (size, overflow) = rowBytes.multipliedReportingOverflow(by: height)
     guard !overflow, pixelOffset >= 26, size <= bytes.count, pixelOffset <= bytes.count - size else {

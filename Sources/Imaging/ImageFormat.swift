@@ -24,6 +24,7 @@ package enum ImageFormat: String, Sendable, CustomStringConvertible {
   ///   - head: the first bytes, 32 or the whole file if that is shorter.
   ///   - tail: the last bytes, up to 64.
   ///   - size: the file's size in bytes.
+  /// - Returns: false when in doubt.
   package static func endsComplete(head: UnsafeRawBufferPointer, tail: UnsafeRawBufferPointer, size: Int) -> Bool {
     switch sniff(head) {
     case .jpeg:

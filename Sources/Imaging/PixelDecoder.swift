@@ -1,6 +1,8 @@
 internal import CImageCodecs
 
-/// Pixels in memory: rows top down, samples interleaved. A view; valid until its owner decodes again.
+/// Pixels in memory: rows top down, samples interleaved.
+///
+/// A view; valid until its owner decodes again.
 package struct PixelGrid {
   package var base: UnsafePointer<UInt8>
   package var width: Int

@@ -7,6 +7,7 @@ final class PixelStage {
 
   /// - Parameters:
   ///   - stored: RGB as decoded.
+  ///   - orientation: how the stored grid must be turned.
   ///   - region: the wanted part in upright pixels.
   ///   - isGrey: give ITU-R 601 luma.
   ///   - isPadded: centre the part in a white square.

@@ -121,6 +121,7 @@ package struct Preprocessing: Equatable, Sendable {
 extension Preprocessing {
   /// TensorFlow's EfficientNet-Lite: a middle square of 7/8 of the shorter side (less 32 pixels), bicubic.
   /// - Parameter side: 224 for Lite0, 240 for Lite1, 260 for Lite2.
+  /// - Returns: the preprocessing of that model.
   package static func efficientNetLite(side: Int) -> Preprocessing {
     Preprocessing(
       unchecked: Double(side) / Double(side + 32), resize: .exact(Extent(height: side, width: side)), filter: .bicubic,

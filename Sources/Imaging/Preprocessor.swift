@@ -41,6 +41,7 @@ package final class Preprocessor {
   ///   - slot: room for `preprocessing.outputCount` floats, filled as height × width × channels with the channel
   ///     innermost; it may hold anything after an error.
   ///   - fullDecode: decode a JPEG at full size although the model needs less; slower, and as Pillow does it.
+  /// - Returns: the upright picture's size and its format.
   /// - Throws: any picture case of `ImagingError`: reject the picture.
   package func prepare(
     _ bytes: UnsafeRawBufferPointer, into slot: UnsafeMutableBufferPointer<Float>, fullDecode: Bool = false

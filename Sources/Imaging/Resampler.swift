@@ -28,8 +28,13 @@ package final class Resampler {
 
   /// Resizes `box` of `source` to `width` × `height` and gives the window of it that is wanted.
   /// - Parameters:
+  ///   - source: the pixels to read.
+  ///   - box: the part of them to resize.
+  ///   - width: columns of the whole result.
+  ///   - height: rows of the whole result.
   ///   - columns: wanted columns of the result.
   ///   - lines: wanted rows of the result.
+  ///   - filter: the kernel.
   /// - Returns: pixels of `columns.count` × `lines.count`, valid until the next call.
   package func resize(
     _ source: PixelGrid, box: PixelBox, width: Int, height: Int, columns: Range<Int>, lines: Range<Int>,

@@ -20,6 +20,7 @@ struct ResizeGeometry {
   let isPadded: Bool
 
   /// - Parameters:
+  ///   - preprocessing: what the model wants.
   ///   - width: columns of the picture standing upright.
   ///   - height: its rows.
   init(_ preprocessing: Preprocessing, width: Int, height: Int) {

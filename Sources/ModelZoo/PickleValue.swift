@@ -1,4 +1,6 @@
-/// What a pickle may build: numbers, strings, containers, tensors. Containers are places in the machine's arena, so a
+/// What a pickle may build: numbers, strings, containers, tensors.
+///
+/// Containers are places in the machine's arena, so a
 /// value never owns another; neither depth nor cycles can exhaust the stack when it goes away.
 enum PickleValue {
   case none

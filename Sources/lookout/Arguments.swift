@@ -6,9 +6,9 @@ struct Arguments {
   private var values: [String: String] = [:]
   private var switches: Set<String> = []
 
-  /// - Parameters:
-  ///   - options: Names that take a value, with their dashes.
-  ///   - switchNames: Names that take none.
+  /// Sorts the words: `options` take a value, `switches` none; both are named with their dashes.
+  ///
+  /// - Throws: `Failure` for an unknown option or a missing value.
   init(_ words: [String], options: Set<String>, switches switchNames: Set<String>) throws(Failure) {
     var rest = words[...]
     while let word = rest.popFirst() {
