@@ -86,7 +86,7 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     tests("HashingTests", ["Hashing"]),
     tests("PlatformTests", ["Platform"]),
-    tests("ImagingTests", ["Imaging"]),
+    tests("ImagingTests", ["Imaging"], exclude: ["Fixtures"]),
     tests("EngineTests", ["Engine", "CKernels"]),
     tests("ModelZooTests", ["ModelZoo", "Engine"], exclude: ["Fixtures"]),
     tests("ServiceTests", ["Service", "Platform", "Imaging", "Engine", "SinkProtocol"]),

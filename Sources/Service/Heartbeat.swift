@@ -1,4 +1,4 @@
-package import Synchronization
+internal import Synchronization
 
 /// A stage thread's sign of life: it counts its turns and says whether it has work in hand.
 ///

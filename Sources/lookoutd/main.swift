@@ -5,8 +5,6 @@ internal import Platform
 internal import Service
 
 let startedAt = Clock.monotonicNanoseconds()
-setvbuf(stdout, nil, _IOLBF, 0)
-
 let usage = """
   usage: lookoutd [--config FILE] [--check]
          lookoutd --version | --help
@@ -18,6 +16,13 @@ let usage = """
   exit: 0 ended well, 64 wrong command line, 75 stopped before all was delivered, 78 wrong configuration, 71 other
   """
 
+/// Ends with the usage on standard error.
+func refuse(_ reason: String) -> Never {
+  let text = Array("lookoutd: \(reason)\n\(usage)\n".utf8)
+  _ = text.withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
+  exit(EX_USAGE)
+}
+
 var configurationPath = "/etc/lookout/lookout.toml"
 var isCheck = false
 var arguments = CommandLine.arguments.dropFirst()
@@ -25,8 +30,7 @@ while let argument = arguments.popFirst() {
   switch argument {
   case "--config":
     guard let value = arguments.popFirst() else {
-      fputs("lookoutd: --config wants a file\n\(usage)\n", stderr)
-      exit(EX_USAGE)
+      refuse("--config wants a file")
     }
     configurationPath = value
   case "--check": isCheck = true
@@ -37,8 +41,7 @@ while let argument = arguments.popFirst() {
     print(usage)
     exit(EX_OK)
   default:
-    fputs("lookoutd: unknown argument \(argument)\n\(usage)\n", stderr)
-    exit(EX_USAGE)
+    refuse("unknown argument \(argument)")
   }
 }
 

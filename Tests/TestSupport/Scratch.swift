@@ -1,4 +1,4 @@
-package import Glibc
+internal import Glibc
 
 /// A private folder for one test, removed with everything in it when the owner goes.
 package final class Scratch: Sendable {
@@ -7,11 +7,8 @@ package final class Scratch: Sendable {
 
   package init() {
     var template = Array("/tmp/lookout-test-XXXXXX".utf8CString)
-    let made = template.withUnsafeMutableBufferPointer { mkdtemp($0.baseAddress) }
-    precondition(made != nil, "mkdtemp failed")
-    path = template.withUnsafeBufferPointer { buffer in
-      buffer.baseAddress.map { String(cString: $0) } ?? ""
-    }
+    precondition(mkdtemp(&template) != nil, "mkdtemp failed")
+    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   deinit { Self.remove(path) }
