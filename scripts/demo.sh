@@ -68,7 +68,7 @@ until grep -q 'ready in' "$root/log"; do
   [ "$rounds" -lt 1500 ] || fail "lookoutd was not ready within 30 s"
   sleep 0.02
 done
-echo "lookoutd: $(sed -n 's/.*\(ready in .*\)/\1/p' "$root/log" | head -n 1)"
+echo "lookoutd: $(sed -n 's/.*\(ready in .* resident\).*/\1/p' "$root/log" | head -n 1)"
 
 # How many results every sink holds: the smallest count of the three.
 delivered() {
