@@ -60,10 +60,10 @@ run systemctl reload lookout
 drop second
 await $((2 * photos))
 check "rows" $((2 * photos)) "$(rows)"
-echo 'nonsense = 1' >>/etc/lookout/lookout.toml
+echo '[nonsense]' >>/etc/lookout/lookout.toml
 run systemctl reload lookout
 check "active after a refused reload" active "$(active)"
-sed -i '/^nonsense/d' /etc/lookout/lookout.toml
+sed -i '/^\[nonsense\]/d' /etc/lookout/lookout.toml
 
 step "stop"
 drop third
@@ -96,12 +96,12 @@ check "rows in csv" "$total" "$(sed 1d "$results/results.csv" | wc -l)"
 check "distinct ids in csv" "$total" "$(sed 1d "$results/results.csv" | cut -d, -f1 | sort -u | wc -l)"
 
 step "a wrong configuration is not tried again"
-echo 'nonsense = 1' >>/etc/lookout/lookout.toml
+echo '[nonsense]' >>/etc/lookout/lookout.toml
 run systemctl start lookout
 sleep 2
 check "state" failed "$(active)"
 check "exit status" 78 "$(systemctl show -P ExecMainStatus lookout)"
-sed -i '/^nonsense/d' /etc/lookout/lookout.toml
+sed -i '/^\[nonsense\]/d' /etc/lookout/lookout.toml
 run systemctl reset-failed lookout
 
 step "sandbox"
