@@ -23,7 +23,8 @@ test: setup ## build and run every test
 	$(SWIFT) build -c release --build-tests
 	$(SWIFT) test -c release
 
-check: setup ## format, warnings, imports
+check: setup ## format, warnings, imports, man pages
+	@! for page in man/*; do groff -man -Tutf8 -ww "$$page" 2>&1 >/dev/null; done | grep .
 	$(SWIFT) format lint --strict -r Sources Tests plugins Package.swift
 	$(SWIFT) build -c release --scratch-path .build/check -Xswiftc -warnings-as-errors \
 	  --explicit-target-dependency-import-check error

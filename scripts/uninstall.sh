@@ -1,6 +1,7 @@
 #!/bin/sh
 # Removes what scripts/install.sh copied. Configuration, state, results and foreign plugins stay.
 set -eu
+cd "$(dirname "$0")/.."
 : "${PREFIX:=/usr/local}" "${DESTDIR:=}"
 base=$DESTDIR$PREFIX
 library=$base/lib/lookout
@@ -10,6 +11,9 @@ for name in csv json sqlite; do
   rm -f "$library/plugins/lookout-sink-$name.so"
 done
 rm -rf "$library/runtime" "$base/share/doc/lookout"
+for page in man/*.[158]; do
+  rm -f "$base/share/man/man${page##*.}/$(basename "$page")"
+done
 rm -f "$base/share/lookout/models/default.swiftweights"
 rm -f "$base/lib/systemd/system/lookout.service" "$base/lib/sysusers.d/lookout.conf" "$base/lib/tmpfiles.d/lookout.conf"
 for folder in "$library/plugins" "$library" "$base/share/lookout/models" "$base/share/lookout"; do
