@@ -11,6 +11,10 @@ library=$base/lib/lookout
   echo "install: $build/lookoutd is not there; run 'make build' first" >&2
   exit 66
 }
+command -v patchelf >/dev/null || {
+  echo "install: patchelf is missing; run 'make setup' first" >&2
+  exit 69
+}
 
 # A file is replaced by a rename, so that a running daemon keeps the one that it has mapped.
 put() { # mode source target
@@ -19,20 +23,33 @@ put() { # mode source target
   mv -f "$3.new" "$3"
 }
 
-# The same with the paths of the unit and the configuration turned to PREFIX.
+# The same with the paths of the unit and the configuration turned to PREFIX. The daemon's own defaults lie below /usr;
+# elsewhere the configuration has to name them.
 put_text() { # source target
-  sed "s|/usr/bin/lookoutd|$PREFIX/bin/lookoutd|g
+  named=
+  [ "$PREFIX" = /usr ] || named='s/^# \(plugin_dirs =\)/\1/; s/^# \(file =\)/\1/'
+  sed "$named
+    s|/usr/bin/lookoutd|$PREFIX/bin/lookoutd|g
     s|/usr/lib/lookout/|$PREFIX/lib/lookout/|g
     s|/usr/share/|$PREFIX/share/|g" "$1" >"$build/install.tmp"
   put 644 "$build/install.tmp" "$2"
   rm -f "$build/install.tmp"
 }
 
-put 755 "$build/lookoutd" "$base/bin/lookoutd"
-put 755 "$build/lookout" "$base/bin/lookout"
-put 755 "$build/lookout-sink-host" "$library/lookout-sink-host"
+# A program or plugin that looks for the Swift runtime in the installed folder alone: the build's toolchain may go or
+# change, and may belong to another user.
+put_linked() { # run path, source, target
+  cp "$2" "$build/install.tmp"
+  patchelf --set-rpath "$1" "$build/install.tmp"
+  put 755 "$build/install.tmp" "$3"
+  rm -f "$build/install.tmp"
+}
+
+put_linked '$ORIGIN/../lib/lookout/runtime' "$build/lookoutd" "$base/bin/lookoutd"
+put_linked '$ORIGIN/../lib/lookout/runtime' "$build/lookout" "$base/bin/lookout"
+put_linked '$ORIGIN/runtime' "$build/lookout-sink-host" "$library/lookout-sink-host"
 for name in csv json sqlite; do
-  put 755 "$build/liblookout-sink-$name.so" "$library/plugins/lookout-sink-$name.so"
+  put_linked '$ORIGIN/../runtime' "$build/liblookout-sink-$name.so" "$library/plugins/lookout-sink-$name.so"
 done
 
 # The closure of ldd, as far as it lies in the toolchain.
@@ -53,6 +70,11 @@ put 644 Sources/CSinkABI/include/lookout_sink.h "$base/include/lookout_sink.h"
 put_text systemd/lookout.service "$base/lib/systemd/system/lookout.service"
 put_text systemd/lookout.sysusers "$base/lib/sysusers.d/lookout.conf"
 put_text systemd/lookout.tmpfiles "$base/lib/tmpfiles.d/lookout.conf"
+for section in 1 5 8; do
+  for page in man/*."$section"; do
+    put 644 "$page" "$base/share/man/man$section/$(basename "$page")"
+  done
+done
 for file in LICENSE NOTICE README.md CHANGELOG.md docs/OPERATIONS.md docs/MODELS.md; do
   put 644 "$file" "$base/share/doc/lookout/$(basename "$file")"
 done

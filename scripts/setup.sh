@@ -3,7 +3,7 @@
 set -eu
 
 packages="libopenblas-dev libjpeg62-turbo-dev libpng-dev libsqlite3-dev libsystemd-dev libssl-dev
-libtomlplusplus-dev pkg-config sqlite3 g++ make"
+libtomlplusplus-dev pkg-config sqlite3 g++ make patchelf groff-base"
 
 installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
