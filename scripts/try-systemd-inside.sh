@@ -45,6 +45,12 @@ run systemctl start lookout
 check "active" active "$(active)"
 run systemctl status --no-pager --lines=5 lookout
 
+step "sandbox"
+pid=$(systemctl show -P MainPID lookout)
+run grep -E '^(Uid|NoNewPrivs|Seccomp|CapBnd)' "/proc/$pid/status"
+[ "$(readlink "/proc/$pid/ns/net")" != "$(readlink /proc/self/ns/net)" ] && echo "its own network namespace"
+systemd-analyze security --no-pager lookout.service | tail -n 1
+
 step "drop photos"
 drop first
 await "$photos"
@@ -75,16 +81,21 @@ await $((3 * photos))
 check "rows" $((3 * photos)) "$(rows)"
 
 step "kill -9 and restart"
+# Each kill falls into the work on 8 copies of every photo.
 count=0
-while [ "$count" -lt 5 ]; do
-  drop "kill$count"
-  sleep "0.$((count * 2 + 1))"
+while [ "$count" -lt 6 ]; do
+  for copy in 1 2 3 4 5 6 7 8; do drop "kill$count-$copy"; done &
+  copying=$!
+  sleep "0.0$((count * 15 / 10 + 1))"
   systemctl kill -s KILL --kill-whom=main lookout
-  sleep 2
+  wait "$copying"
+  echo "kill $count: $(rows) rows in sqlite, $(find /srv/lookout/inbox -type f | wc -l) files in the inbox"
+  sleep 1.6
   count=$((count + 1))
 done
-total=$((8 * photos))
+total=$((3 * photos + 6 * 8 * photos))
 await "$total"
+sleep 1
 check "active" active "$(active)"
 run systemctl show -p NRestarts lookout
 run systemctl stop lookout
@@ -104,13 +115,10 @@ check "exit status" 78 "$(systemctl show -P ExecMainStatus lookout)"
 sed -i '/^\[nonsense\]/d' /etc/lookout/lookout.toml
 run systemctl reset-failed lookout
 
-step "sandbox"
-systemd-analyze security --no-pager lookout.service | tail -n 1
-
-step "journal"
-journalctl -u lookout --no-pager -o short-precise | tail -n 60
+step "what the daemon wrote to the journal"
+journalctl -b _COMM=lookoutd --no-pager -o short-precise | grep -v 'is open$'
 step "fields of the line at READY"
-journalctl -u lookout --no-pager -o verbose MESSAGE_ID=5b0c1b6f6f0c4e3c9d1f2a7e61b40001 | head -n 45 |
+journalctl -b -u lookout --no-pager -o verbose MESSAGE_ID=5b0c1b6f6f0c4e3c9d1f2a7e61b40001 | head -n 45 |
   grep -E 'MESSAGE|LOOKOUT|PRIORITY|_SYSTEMD_UNIT|_UID' || true
 
 [ "$faults" -eq 0 ]
