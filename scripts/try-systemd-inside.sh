@@ -81,20 +81,25 @@ await $((3 * photos))
 check "rows" $((3 * photos)) "$(rows)"
 
 step "kill -9 and restart"
-# Each kill falls into the work on 8 copies of every photo.
+# A kill counts only if it falls between the first and the last row of its photos: 16 copies of each.
 count=0
+amid=0
+total=$((3 * photos))
 while [ "$count" -lt 6 ]; do
-  for copy in 1 2 3 4 5 6 7 8; do drop "kill$count-$copy"; done &
+  before=$total
+  total=$((total + 16 * photos))
+  for copy in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do drop "kill$count-$copy"; done &
   copying=$!
-  sleep "0.0$((count * 15 / 10 + 1))"
+  await $((before + 1))
   systemctl kill -s KILL --kill-whom=main lookout
+  found=$(rows)
   wait "$copying"
-  echo "kill $count: $(rows) rows in sqlite, $(find /srv/lookout/inbox -type f | wc -l) files in the inbox"
-  sleep 1.6
+  echo "kill $count: $((found - before)) of $((total - before)) rows in sqlite"
+  if [ "$found" -gt "$before" ] && [ "$found" -lt "$total" ]; then amid=$((amid + 1)); fi
+  await "$total"
   count=$((count + 1))
 done
-total=$((3 * photos + 6 * 8 * photos))
-await "$total"
+check "kills amid the work" 6 "$amid"
 sleep 1
 check "active" active "$(active)"
 run systemctl show -p NRestarts lookout
