@@ -23,15 +23,13 @@ put() { # mode source target
   mv -f "$3.new" "$3"
 }
 
-# The same with the paths of the unit and the configuration turned to PREFIX. The daemon's own defaults lie below /usr;
-# elsewhere the configuration has to name them.
+# The same with the paths of the unit and the configuration turned to PREFIX. The programs' own defaults are below /usr,
+# so elsewhere the configuration has to say where plugins and model are.
 put_text() { # source target
-  named=
-  [ "$PREFIX" = /usr ] || named='s/^# \(plugin_dirs =\)/\1/; s/^# \(file =\)/\1/'
-  sed "$named
-    s|/usr/bin/lookoutd|$PREFIX/bin/lookoutd|g
-    s|/usr/lib/lookout/|$PREFIX/lib/lookout/|g
-    s|/usr/share/|$PREFIX/share/|g" "$1" >"$build/install.tmp"
+  say='s|^$||'
+  [ "$PREFIX" = /usr ] || say='s/^# \(plugin_dirs = \["\)/\1/; s/^# \(file = "\)/\1/'
+  sed -e "s|/usr/bin/lookoutd|$PREFIX/bin/lookoutd|g" -e "s|/usr/lib/lookout/|$PREFIX/lib/lookout/|g" \
+    -e "s|/usr/share/|$PREFIX/share/|g" -e "$say" "$1" >"$build/install.tmp"
   put 644 "$build/install.tmp" "$2"
   rm -f "$build/install.tmp"
 }
@@ -53,11 +51,10 @@ for name in csv json sqlite; do
 done
 
 # The closure of ldd, as far as it lies in the toolchain.
-toolchain=$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")
 needed=$(ldd "$build/lookoutd" "$build/lookout" "$build/lookout-sink-host" "$build"/liblookout-sink-*.so |
   awk '$2 == "=>" && $3 ~ /\/swift\/linux\// { print $3 }' | sort -u)
 [ -n "$needed" ] || {
-  echo "install: found no Swift runtime library of $toolchain among what the programs load" >&2
+  echo "install: found no Swift runtime library among what the programs load" >&2
   exit 70
 }
 rm -rf "$library/runtime"
