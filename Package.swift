@@ -73,7 +73,7 @@ let package = Package(
     module("LookoutSinkKit", ["CSinkABI"]),
 
     program("lookoutd", ["Service", "Platform"]),
-    program("lookout", ["Service", "ModelZoo", "Imaging", "Engine", "Platform", "Hashing"]),
+    program("lookout", ["ModelZoo", "Imaging", "Engine", "Platform", "Hashing", "LookoutSinkKit"]),
     program("lookout-sink-host", ["CSinkABI", "SinkProtocol"]),
 
     plugin("SinkCSV", at: "csv", ["LookoutSinkKit", "CSinkABI"]),
