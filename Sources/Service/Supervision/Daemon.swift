@@ -15,6 +15,7 @@ package final class Daemon {
   private var stalls = StallDetector()
   private var modelIdentities: [String: FileIdentity]
   private let startedAt: Int64
+  private var lastStatus = ""
 
   /// Loads everything and opens the sinks, but takes no file yet.
   ///
@@ -88,7 +89,11 @@ package final class Daemon {
         case .user1: Journal.log(.notice, status(), id: .status)
         }
       }
-      Notify.status(status())
+      let told = status()
+      if told != lastStatus {
+        lastStatus = told
+        Notify.status(told)
+      }
       let now = Clock.monotonicNanoseconds()
       if now >= nextLook {
         nextLook = now + interval.nanoseconds
