@@ -19,7 +19,8 @@ package final class Daemon {
 
   /// Loads everything and opens the sinks, but takes no file yet.
   ///
-  /// - Parameter startedAt: monotonic nanoseconds at which the process began, for the journal's line at READY.
+  /// `startedAt`: monotonic nanoseconds at which the process began, for the journal's line at READY.
+  ///
   /// - Throws: `ConfigurationError`, `ServiceError`, `LedgerError` or `PlatformError`; each names what to mend.
   package init(configurationPath: String, hostPath: String, startedAt: Int64) throws {
     self.configurationPath = configurationPath
