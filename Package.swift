@@ -80,7 +80,7 @@ let package = Package(
     module("LookoutSinkKit", ["CSinkABI"]),
 
     program("lookoutd", ["Service", "Platform"]),
-    program("lookout", ["Service", "ModelZoo", "Imaging", "Engine", "Platform", "Hashing"]),
+    program("lookout", ["ModelZoo", "Imaging", "Engine", "Platform", "Hashing", "LookoutSinkKit"]),
     program("lookout-sink-host", ["CSinkABI", "SinkProtocol"], runtime: hostRuntimePath),
 
     plugin("SinkCSV", at: "csv", ["LookoutSinkKit", "CSinkABI"]),
@@ -94,7 +94,7 @@ let package = Package(
     tests("HashingTests", ["Hashing"]),
     tests("PlatformTests", ["Platform"]),
     tests("ImagingTests", ["Imaging"], exclude: ["Fixtures"]),
-    tests("EngineTests", ["Engine", "CKernels"]),
+    tests("EngineTests", ["Engine", "CKernels"], exclude: ["Fixtures"]),
     tests("ModelZooTests", ["ModelZoo", "Engine"], exclude: ["Fixtures"]),
     tests("ServiceTests", ["Service", "Platform", "Imaging", "Engine", "SinkProtocol"]),
     tests("SinkTests", ["SinkProtocol", "CSinkABI", "Platform", "LookoutSinkKit"]),

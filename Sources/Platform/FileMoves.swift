@@ -93,7 +93,7 @@ package enum AtomicFile {
 
   /// The whole of a small file.
   ///
-  /// - Parameter limit: more bytes than that are not read.
+  /// `limit`: more bytes than that are not read.
   package static func read(_ path: Path, limit: Int) throws(PlatformError) -> [UInt8] {
     try FileDescriptor.open(path, flags: [.readOnly]).read(upTo: limit, at: 0)
   }
