@@ -94,7 +94,7 @@ let package = Package(
     tests("HashingTests", ["Hashing"]),
     tests("PlatformTests", ["Platform"]),
     tests("ImagingTests", ["Imaging"], exclude: ["Fixtures"]),
-    tests("EngineTests", ["Engine", "CKernels"], exclude: ["Fixtures"]),
+    tests("EngineTests", ["Engine", "CKernels", "CShims"], exclude: ["Fixtures"]),
     tests("ModelZooTests", ["ModelZoo", "Engine"], exclude: ["Fixtures"]),
     tests("ServiceTests", ["Service", "Platform", "Imaging", "Engine", "SinkProtocol"]),
     tests("SinkTests", ["SinkProtocol", "CSinkABI", "Platform", "LookoutSinkKit"]),

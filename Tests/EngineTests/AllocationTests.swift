@@ -1,5 +1,5 @@
+import CShims
 import Engine
-import Glibc
 import Testing
 
 /// A warm run leaves no memory behind.
@@ -23,9 +23,9 @@ struct AllocationTests {
     // Other tests run beside this one in the same heap: one quiet round of a few hundred is proof enough, while a run
     // that leaves anything behind has none.
     let isQuiet = (0..<500).contains { _ in
-      let before = mallinfo2().uordblks
+      let before = lookout_heap_bytes_in_use()
       for _ in 0..<10 { plan.run(images: UnsafeBufferPointer(images), output: output) }
-      return mallinfo2().uordblks == before
+      return lookout_heap_bytes_in_use() == before
     }
     #expect(isQuiet, "ten warm runs changed the bytes in use, every time")
   }

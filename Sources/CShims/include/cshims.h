@@ -28,3 +28,6 @@ int lookout_eventfd(void);
 
 /// The file system's magic number (statfs(2)); -1 with errno.
 int64_t lookout_file_system_magic(const char *_Nonnull path);
+
+/// Bytes that the C heap has given out and not got back (`mallinfo2`, which the Glibc module lacks).
+uint64_t lookout_heap_bytes_in_use(void);
