@@ -127,7 +127,10 @@ package enum AtomicFile {
 
   /// The whole of a small file.
   ///
-  /// - Parameter limit: the largest size.
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - limit: the largest size taken, in bytes.
+  /// - Returns: all its bytes.
   /// - Throws: `PlatformError.system`, EFBIG if the file is larger: half a file must not pass for the whole.
   package static func read(_ path: Path, limit: Int) throws(PlatformError) -> [UInt8] {
     let bytes = try FileDescriptor.open(path, flags: [.readOnly]).read(upTo: limit + 1, at: 0)
