@@ -18,8 +18,15 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
   .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict, linkerSettings: runtimePath)
+/// The sink host is installed one folder away from that runtime.
+let hostRuntimePath: [LinkerSetting] = [
+  .unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/runtime"])
+]
+
+func program(
+  _ name: String, _ dependencies: [Target.Dependency], runtime: [LinkerSetting] = runtimePath
+) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict, linkerSettings: runtime)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
@@ -73,8 +80,8 @@ let package = Package(
     module("LookoutSinkKit", ["CSinkABI"]),
 
     program("lookoutd", ["Service", "Platform"]),
-    program("lookout", ["Service", "ModelZoo", "Imaging", "Engine", "Platform", "Hashing"]),
-    program("lookout-sink-host", ["CSinkABI", "SinkProtocol"]),
+    program("lookout", ["ModelZoo", "Imaging", "Engine", "Platform", "Hashing", "LookoutSinkKit"]),
+    program("lookout-sink-host", ["CSinkABI", "SinkProtocol"], runtime: hostRuntimePath),
 
     plugin("SinkCSV", at: "csv", ["LookoutSinkKit", "CSinkABI"]),
     plugin("SinkJSON", at: "json", ["LookoutSinkKit", "CSinkABI"]),
@@ -87,7 +94,7 @@ let package = Package(
     tests("HashingTests", ["Hashing"]),
     tests("PlatformTests", ["Platform"]),
     tests("ImagingTests", ["Imaging"], exclude: ["Fixtures"]),
-    tests("EngineTests", ["Engine", "CKernels"]),
+    tests("EngineTests", ["Engine", "CKernels"], exclude: ["Fixtures"]),
     tests("ModelZooTests", ["ModelZoo", "Engine"], exclude: ["Fixtures"]),
     tests("ServiceTests", ["Service", "Platform", "Imaging", "Engine", "SinkProtocol"]),
     tests("SinkTests", ["SinkProtocol", "CSinkABI", "Platform", "LookoutSinkKit"]),

@@ -23,7 +23,9 @@ package final class Bell: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  /// Wakes the waiting thread, now or at its next wait (`pthread_cond_signal`). Never blocks for long.
+  /// Wakes the waiting thread, now or at its next wait (`pthread_cond_signal`).
+  ///
+  /// Never blocks for long.
   package func ring() {
     pthread_mutex_lock(mutex)
     hasRung = true

@@ -52,7 +52,9 @@ package struct FileDescriptor: ~Copyable {
     let raw = raw
     while done < count {
       let got = try checked("pread", path) {
-        bytes.withUnsafeMutableBytes { pread(raw, $0.baseAddress?.advanced(by: done), count - done, off_t(offset) + done) }
+        bytes.withUnsafeMutableBytes {
+          pread(raw, $0.baseAddress?.advanced(by: done), count - done, off_t(offset) + done)
+        }
       }
       if got == 0 { break }
       done += got
@@ -63,8 +65,8 @@ package struct FileDescriptor: ~Copyable {
 
   /// Everything from the start, into a buffer whose memory is used again.
   ///
-  /// - Parameter expected: the size to read; a file that grew is read no further than one byte beyond, so that the
-  ///   caller sees that it grew.
+  /// `expected`: the size to read; a file that grew is read no further than one byte beyond, so that the
+  /// caller sees that it grew.
   package borrowing func readAll(into bytes: inout [UInt8], expecting expected: Int) throws(PlatformError) {
     let limit = expected + 1
     if bytes.count < limit { bytes += [UInt8](repeating: 0, count: limit - bytes.count) }

@@ -63,7 +63,8 @@ package final class Inotify: Sendable {
     var waiting = [
       pollfd(fd: raw, events: Int16(POLLIN), revents: 0), pollfd(fd: wake.raw, events: Int16(POLLIN), revents: 0),
     ]
-    let milliseconds = timeout.map { Int32(clamping: ($0.nanoseconds / 1_000_000) + ($0.nanoseconds > 0 ? 1 : 0)) } ?? -1
+    let milliseconds =
+      timeout.map { Int32(clamping: ($0.nanoseconds / 1_000_000) + ($0.nanoseconds > 0 ? 1 : 0)) } ?? -1
     guard poll(&waiting, 2, milliseconds) > 0 else { return [] }
     if waiting[1].revents != 0 { wake.consume() }
     guard waiting[0].revents != 0 else { return [] }

@@ -56,9 +56,11 @@ package enum Journal {
 
   private static let allowances = Mutex<[MessageID: Allowance]>([:])
 
-  /// Writes a line (`sd_journal_sendv`, or standard error when that is not the journal). Any thread.
+  /// Writes a line (`sd_journal_sendv`, or standard error when that is not the journal).
   ///
-  /// - Parameter fields: names in capitals, values of any text; they can be searched by `journalctl NAME=value`.
+  /// Any thread.
+  ///
+  /// `fields`: names in capitals, values of any text; they can be searched by `journalctl NAME=value`.
   package static func log(
     _ level: Level, _ message: String, id: MessageID, fields: [(String, String)] = []
   ) {
@@ -66,7 +68,10 @@ package enum Journal {
     let text = Path.escape(Array((suppressed > 0 ? "\(message) (\(suppressed) such lines not shown)" : message).utf8))
     if isConnected {
       send(
-        [("MESSAGE", text), ("PRIORITY", "\(level.rawValue)"), ("MESSAGE_ID", id.rawValue), ("SYSLOG_IDENTIFIER", "lookoutd")]
+        [
+          ("MESSAGE", text), ("PRIORITY", "\(level.rawValue)"), ("MESSAGE_ID", id.rawValue),
+          ("SYSLOG_IDENTIFIER", "lookoutd"),
+        ]
           + fields)
     } else {
       let rest = fields.map { " \($0.0)=\(Path.escape(Array($0.1.utf8)))" }.joined()

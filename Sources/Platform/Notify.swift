@@ -1,7 +1,9 @@
 internal import CSystemd
 internal import Glibc
 
-/// What the service manager is told (sd_notify(3)); without a manager nothing happens. Any thread.
+/// What the service manager is told (sd_notify(3)); without a manager nothing happens.
+///
+/// Any thread.
 package enum Notify {
   package static func ready(status: String) { send("READY=1\nSTATUS=\(oneLine(status))") }
 

@@ -2,7 +2,9 @@ internal import CShims
 internal import Glibc
 internal import Synchronization
 
-/// A named thread that runs one function and is joined by its owner. All signals are blocked in it.
+/// A named thread that runs one function and is joined by its owner.
+///
+/// All signals are blocked in it.
 package final class OwnedThread: Sendable {
   private final class Work: Sendable {
     let name: String
@@ -17,7 +19,7 @@ package final class OwnedThread: Sendable {
 
   /// Starts the thread (`pthread_create`).
   ///
-  /// - Parameter name: shown by `top -H` and debuggers; 15 bytes are kept.
+  /// `name`: shown by `top -H` and debuggers; 15 bytes are kept.
   package init(name: String, stackBytes: Int = 2 << 20, _ body: @escaping @Sendable () -> Void) {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)

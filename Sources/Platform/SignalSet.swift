@@ -9,7 +9,9 @@ package enum SignalSet {
     case user1
   }
 
-  /// Blocks them for this thread and all later ones; SIGPIPE is ignored. First thing in main.
+  /// Blocks them for this thread and all later ones, and ignores SIGPIPE.
+  ///
+  /// First thing in main.
   package static func block() {
     var set = wanted
     pthread_sigmask(SIG_BLOCK, &set, nil)

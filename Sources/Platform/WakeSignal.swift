@@ -12,7 +12,9 @@ package final class WakeSignal: Sendable {
 
   deinit { close(raw) }
 
-  /// Wakes the poller, now or at its next poll. Any thread.
+  /// Wakes the poller, now or at its next poll.
+  ///
+  /// Any thread.
   package func wake() {
     var one: UInt64 = 1
     _ = write(raw, &one, 8)

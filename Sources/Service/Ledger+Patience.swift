@@ -6,9 +6,8 @@ extension Ledger {
   /// The first failure and the recovery are journalled, nothing between. Blocks; meanwhile the caller counts as idle,
   /// since waiting for an operator is no stall.
   ///
-  /// - Parameters:
-  ///   - heartbeat: the calling stage's.
-  ///   - isOver: asked before every further try; true gives up.
+  /// `heartbeat` is the calling stage's; `isOver` is asked before every further try, true gives up.
+  ///
   /// - Returns: the call's result, or nil when given up or when the fault is not one that passes.
   func patiently<T>(
     _ heartbeat: Heartbeat, until isOver: () -> Bool, _ body: () throws(LedgerError) -> T

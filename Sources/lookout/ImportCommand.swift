@@ -1,5 +1,7 @@
 internal import Engine
 internal import FoundationEssentials
+internal import Glibc
+internal import Imaging
 internal import ModelZoo
 
 /// `lookout import`: a checkpoint and labels become a weights file.
@@ -26,16 +28,56 @@ enum ImportCommand {
       throw .data("\(error)")
     }
     let file = source.split(separator: "/").last.map(String.init) ?? source
+    do throws(ImagingError) {
+      _ = try Preprocessing(json: architecture.preprocessingJSON)
+    } catch {
+      throw .data("\(name): \(error)")
+    }
     do throws(EngineError) {
-      try WeightsFile.write(
-        to: output, graph: graph, labels: labels, preprocessing: architecture.preprocessingJSON, canary: nil,
+      let draft = Draft(
+        graph: graph, labels: labels, preprocessing: architecture.preprocessingJSON,
         provenance: "lookout import \(file) --architecture \(name)\(arguments.has("--half") ? " --half" : "")",
         tensors: tensors, storage: arguments.has("--half") ? .f16 : .f32)
+      try draft.write(to: output, canary: draft.canary(beside: output))
       print("\(output): \(try WeightsFile.open(path: output).digest)")
     } catch {
       if case .file = error { throw .output("\(error)") }
       throw .data("\(source): \(error)")
     }
+  }
+
+  /// What a weights file is made of, but for its canary.
+  private struct Draft {
+    let graph: Graph
+    let labels: [String]
+    let preprocessing: String
+    let provenance: String
+    let tensors: StateDict
+    let storage: ElementType
+
+    func write(to path: String, canary: Canary?) throws(EngineError) {
+      try WeightsFile.write(
+        to: path, graph: graph, labels: labels, preprocessing: preprocessing, canary: canary, provenance: provenance,
+        tensors: tensors, storage: storage)
+    }
+
+    /// What the network answers with the weights as they are stored: written once without a canary, read again and run.
+    func canary(beside output: String) throws(EngineError) -> Canary {
+      let path = "\(output).\(getpid()).draft"
+      defer { unlink(path) }
+      try write(to: path, canary: nil)
+      let file = try WeightsFile.open(path: path)
+      MatrixLibrary.useOneThread()
+      try MatrixLibrary.prove()
+      let network = try CompiledNetwork(graph: file.graph, weights: file)
+      let answers = try InferencePlan(network: network, batchCapacity: 1).answers(toSeed: Self.seed)
+      guard answers.allSatisfy(\.isFinite) else {
+        throw .graph(node: graph.outputName, reason: "the network's answers are no finite numbers")
+      }
+      return Canary(seed: Self.seed, outputs: answers)
+    }
+
+    private static let seed: UInt32 = 0x6C6F_6F6B
   }
 
   /// One label a line, or the column `name` (else the last) of a CSV file with a header.

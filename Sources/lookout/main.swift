@@ -3,13 +3,17 @@ internal import Glibc
 let usage = """
   usage: lookout import WEIGHTS --architecture NAME [--labels FILE] [--half] -o FILE.swiftweights
          lookout inspect FILE.swiftweights [--json]
+         lookout classify PATH… [--model FILE] [--top K] [--json] [--full-decode]
          lookout --help | --version
 
   import   reads a PyTorch state_dict (.pth, .pt) or .safetensors file and writes a weights file;
            labels stand one a line or in the column 'name' of a .csv; --half stores 16-bit floats
   inspect  checks a weights file whole and shows what is in it
+  classify says what is in pictures and in folders of pictures, in the order given, the --top 5 classes of each;
+           --json prints one record a line; --full-decode never decodes a JPEG at a reduced size;
+           without --model it takes $LOOKOUT_MODEL, the installed default or models/default.swiftweights
 
-  exit codes: 0 done, 64 wrong usage, 65 a damaged or foreign file, 66 no such input, 73 output not written
+  exit codes: 0 done, 64 wrong usage, 65 a damaged or foreign file or picture, 66 no such input, 73 output not written
   """
 
 let words = Array(CommandLine.arguments.dropFirst())
@@ -17,6 +21,7 @@ do throws(Failure) {
   switch words.first {
   case "import": try ImportCommand.run(Array(words.dropFirst()))
   case "inspect": try InspectCommand.run(Array(words.dropFirst()))
+  case "classify": try ClassifyCommand.run(Array(words.dropFirst()))
   case "--help", "-h": print(usage)
   case "--version": print("lookout 0.1.0")
   case let word?: throw .usage("unknown command '\(word)'")

@@ -121,7 +121,11 @@ final class DaemonProcess {
   /// Waits for the end and gives the exit status, or minus the signal that killed it.
   func waitForExit() -> Int32 {
     var status: Int32 = 0
-    while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+    var unread = [UInt8](repeating: 0, count: 8192)
+    while waitpid(process, &status, WNOHANG) == 0 {
+      var waiting = pollfd(fd: notifySocket, events: Int16(POLLIN), revents: 0)
+      if poll(&waiting, 1, 20) > 0 { recv(notifySocket, &unread, unread.count, 0) }
+    }
     process = 0
     return status & 0x7f == 0 ? (status >> 8) & 0xff : -(status & 0x7f)
   }

@@ -71,7 +71,9 @@ struct DaemonTests {
     #expect(eventually { Results(of: daemon).sqlite.contains("good.bmp") }, "\(daemon.log)")
     let isQuarantined = eventually {
       let names = Files.names(in: daemon.quarantine)
-      return ["text.jpg", "empty.jpg", "cut.bmp"].allSatisfy { names.contains($0) && names.contains("\($0).reason.txt") }
+      return ["text.jpg", "empty.jpg", "cut.bmp"].allSatisfy {
+        names.contains($0) && names.contains("\($0).reason.txt")
+      }
     }
     #expect(isQuarantined, "\(Files.names(in: daemon.quarantine)) \(daemon.log)")
     #expect(Files.exists("\(daemon.inbox)/link.jpg"))

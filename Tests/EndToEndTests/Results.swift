@@ -11,7 +11,7 @@ struct Results {
   var isWhole: Bool
 
   init(of daemon: DaemonProcess) {
-    let csvText = Files.text(daemon.csv)
+    let csvText = String(Files.text(daemon.csv).unicodeScalars.filter { $0 != "\r" })
     let rows = csvText.split(separator: "\n").dropFirst()
     csv = rows.map { Self.base(String($0.split(separator: ",", omittingEmptySubsequences: false)[3])) }
     let columns = csvText.split(separator: "\n").first?.split(separator: ",").count ?? 0
@@ -35,7 +35,7 @@ struct Results {
     guard sqlite3_open_v2(database, &connection, SQLITE_OPEN_READONLY, nil) == SQLITE_OK else { return [] }
     defer { sqlite3_close(connection) }
     var statement: OpaquePointer?
-    guard sqlite3_prepare_v2(connection, "SELECT path FROM results ORDER BY rowid", -1, &statement, nil) == SQLITE_OK
+    guard sqlite3_prepare_v2(connection, "SELECT path FROM results ORDER BY id", -1, &statement, nil) == SQLITE_OK
     else { return [] }
     defer { sqlite3_finalize(statement) }
     var paths: [String] = []

@@ -11,7 +11,11 @@ struct ConfigurationReader {
 
   mutating func read() -> Configuration {
     var configuration = Configuration()
-    if let table = root.table("daemon") { configuration.daemon = daemon(table) } else { configuration.daemon.workers = Self.processors }
+    if let table = root.table("daemon") {
+      configuration.daemon = daemon(table)
+    } else {
+      configuration.daemon.workers = Self.processors
+    }
     let tables = (models: root.table("models"), watches: root.table("watches"), sinks: root.table("sinks"))
     configuration.models = entries("models", tables.models).map { model($0, $1) }
     configuration.sinks = entries("sinks", tables.sinks).map { sink($0, $1) }
@@ -27,7 +31,10 @@ struct ConfigurationReader {
 
   private mutating func entries(_ group: String, _ table: TOMLValue?) -> [(String, TOMLValue)] {
     guard let table else {
-      problems.append(.init(position: FilePosition(line: 1, column: 1), reason: "there is no [\(group).NAME] table; at least one is needed"))
+      problems.append(
+        .init(
+          position: FilePosition(line: 1, column: 1),
+          reason: "there is no [\(group).NAME] table; at least one is needed"))
       return []
     }
     var reader = TableReader(group, table)
@@ -36,14 +43,16 @@ struct ConfigurationReader {
     for entry in found {
       places["\(group).\(entry.key)"] = entry.position
       if entry.key.isEmpty || entry.key.utf8.contains(where: { !Self.isNameByte($0) }) {
-        problems.append(.init(position: entry.position, reason: "[\(group).\(entry.key)]: a name has letters, digits, - and _ only"))
+        problems.append(
+          .init(position: entry.position, reason: "[\(group).\(entry.key)]: a name has letters, digits, - and _ only"))
       }
     }
     return found.map { ($0.key, $0.value) }
   }
 
   private static func isNameByte(_ byte: UInt8) -> Bool {
-    (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || byte == 0x2D || byte == 0x5F
+    (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || byte == 0x2D
+      || byte == 0x5F
   }
 
   private mutating func daemon(_ table: TOMLValue) -> DaemonSettings {
@@ -67,7 +76,8 @@ struct ConfigurationReader {
     places["models.\(name).file"] = reader.place(of: "file")
     let settings = ModelSettings(
       name: name, file: reader.string("file", default: "/usr/share/lookout/models/default.swiftweights"),
-      topK: reader.integer("top_k", default: 5, in: 1...1000), maxBatch: reader.integer("max_batch", default: 8, in: 1...256),
+      topK: reader.integer("top_k", default: 5, in: 1...1000),
+      maxBatch: reader.integer("max_batch", default: 8, in: 1...256),
       maxDelayMilliseconds: reader.integer("max_delay_ms", default: 2, in: 0...10_000))
     problems += reader.finish()
     return settings
@@ -83,7 +93,9 @@ struct ConfigurationReader {
 
   private mutating func watch(_ name: String, _ table: TOMLValue, stateDir: String) -> WatchSettings {
     var reader = TableReader("watches.\(name)", table)
-    for key in ["path", "model", "sinks", "after", "on_failure"] { places["watches.\(name).\(key)"] = reader.place(of: key) }
+    for key in ["path", "model", "sinks", "after", "on_failure"] {
+      places["watches.\(name).\(key)"] = reader.place(of: key)
+    }
     let afterPlace = reader.place(of: "after")
     let failurePlace = reader.place(of: "on_failure")
     var path = reader.requiredString("path")
@@ -103,7 +115,9 @@ struct ConfigurationReader {
       duplicates: reader.choice("duplicates", default: WatchSettings.Duplicates.answer),
       retryAttempts: reader.integer("retry_attempts", default: 3, in: 0...20))
     if Self.after(after) == nil {
-      reader.problem(afterPlace, "[watches.\(name)] after must be \"keep\", \"delete\" or \"move:\" and an absolute folder, not \"\(after)\"")
+      reader.problem(
+        afterPlace,
+        "[watches.\(name)] after must be \"keep\", \"delete\" or \"move:\" and an absolute folder, not \"\(after)\"")
     }
     problems += reader.finish()
     return settings
@@ -125,13 +139,20 @@ struct ConfigurationReader {
     let sinks = configuration.sinks.map(\.name)
     for watch in configuration.watches {
       if !configuration.models.contains(where: { $0.name == watch.model }) {
-        problem(at: "watches.\(watch.name).model", "[watches.\(watch.name)] model \"\(watch.model)\" is not there; there are: \(configuration.models.map(\.name).joined(separator: ", "))")
+        problem(
+          at: "watches.\(watch.name).model",
+          "[watches.\(watch.name)] model \"\(watch.model)\" is not there; there are: \(configuration.models.map(\.name).joined(separator: ", "))"
+        )
       }
       if watch.sinks.isEmpty {
-        problem(at: "watches.\(watch.name).sinks", "[watches.\(watch.name)] sinks must name at least one of: \(sinks.joined(separator: ", "))")
+        problem(
+          at: "watches.\(watch.name).sinks",
+          "[watches.\(watch.name)] sinks must name at least one of: \(sinks.joined(separator: ", "))")
       }
       for sink in watch.sinks where !sinks.contains(sink) {
-        problem(at: "watches.\(watch.name).sinks", "[watches.\(watch.name)] sink \"\(sink)\" is not there; there are: \(sinks.joined(separator: ", "))")
+        problem(
+          at: "watches.\(watch.name).sinks",
+          "[watches.\(watch.name)] sink \"\(sink)\" is not there; there are: \(sinks.joined(separator: ", "))")
       }
     }
     var outputs: [String: String] = [:]
@@ -141,7 +162,8 @@ struct ConfigurationReader {
         problem(at: "sinks.\(sink.name)", "[sinks.\(sink.name)] writes to \(output), and so does [sinks.\(other)]")
       }
       for watch in configuration.watches where Self.isBelow(output, watch.path) {
-        problem(at: "sinks.\(sink.name)", "[sinks.\(sink.name)] writes to \(output), which is below the inbox \(watch.path)")
+        problem(
+          at: "sinks.\(sink.name)", "[sinks.\(sink.name)] writes to \(output), which is below the inbox \(watch.path)")
       }
     }
   }
@@ -152,7 +174,9 @@ struct ConfigurationReader {
     return String(sink.optionsJSON[start.upperBound...].prefix { $0 != "\"" })
   }
 
-  private static func isBelow(_ path: String, _ folder: String) -> Bool { path == folder || path.hasPrefix(folder + "/") }
+  private static func isBelow(_ path: String, _ folder: String) -> Bool {
+    path == folder || path.hasPrefix(folder + "/")
+  }
 
   private mutating func checkFolders(_ configuration: Configuration) {
     for (index, watch) in configuration.watches.enumerated() {
@@ -165,19 +189,25 @@ struct ConfigurationReader {
       if status?.kind != .directory {
         problem(at: place, "[watches.\(watch.name)] path \(watch.path) is no folder; make it, or correct the path")
       }
-      for other in configuration.watches[..<index] where Self.isBelow(watch.path, other.path) || Self.isBelow(other.path, watch.path) {
+      for other in configuration.watches[..<index]
+      where Self.isBelow(watch.path, other.path) || Self.isBelow(other.path, watch.path) {
         problem(at: place, "[watches.\(watch.name)] path \(watch.path) overlaps [watches.\(other.name)] \(other.path)")
       }
       for each in configuration.watches {
         if case .move(let directory) = watch.after, Self.isBelow(directory, each.path) {
-          problem(at: "watches.\(watch.name).after", "[watches.\(watch.name)] after moves to \(directory), which is below the inbox \(each.path)")
+          problem(
+            at: "watches.\(watch.name).after",
+            "[watches.\(watch.name)] after moves to \(directory), which is below the inbox \(each.path)")
         }
         if Self.isBelow(watch.onFailure, each.path) {
-          problem(at: "watches.\(watch.name).on_failure", "[watches.\(watch.name)] on_failure is below the inbox \(each.path)")
+          problem(
+            at: "watches.\(watch.name).on_failure", "[watches.\(watch.name)] on_failure is below the inbox \(each.path)"
+          )
         }
       }
     }
-    for model in configuration.models where (try? FileStatus.of(Path(model.file), followingLinks: true))?.kind != .regular {
+    for model in configuration.models
+    where (try? FileStatus.of(Path(model.file), followingLinks: true))?.kind != .regular {
       problem(at: "models.\(model.name).file", "[models.\(model.name)] file \(model.file) is not there")
     }
   }

@@ -42,14 +42,17 @@ struct TOMLValue: Sendable {
     var column: UInt32 = 0
     var message = [CChar](repeating: 0, count: 512)
     let document = text.withUnsafeBytes { bytes -> OpaquePointer? in
-      guard let base = bytes.bindMemory(to: CChar.self).baseAddress else { return ctoml_parse("", 0, &line, &column, &message, message.count) }
+      guard let base = bytes.bindMemory(to: CChar.self).baseAddress else {
+        return ctoml_parse("", 0, &line, &column, &message, message.count)
+      }
       return ctoml_parse(base, bytes.count, &line, &column, &message, message.count)
     }
     guard let document else {
       let reason = message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
       return .failure(
         SyntaxError(
-          position: FilePosition(line: Int(line), column: Int(column)), reason: String(decoding: reason, as: UTF8.self)))
+          position: FilePosition(line: Int(line), column: Int(column)), reason: String(decoding: reason, as: UTF8.self))
+      )
     }
     defer { ctoml_free(document) }
     var count = 0
@@ -93,7 +96,8 @@ struct TOMLValue: Sendable {
   /// The value as JSON, for a plugin that reads its own part of the table.
   var json: String {
     switch content {
-    case .table(let entries): "{" + entries.map { "\(Self.quoted($0.key)):\($0.value.json)" }.joined(separator: ",") + "}"
+    case .table(let entries):
+      "{" + entries.map { "\(Self.quoted($0.key)):\($0.value.json)" }.joined(separator: ",") + "}"
     case .array(let values): "[" + values.map(\.json).joined(separator: ",") + "]"
     case .string(let text): Self.quoted(text)
     case .integer(let number): "\(number)"

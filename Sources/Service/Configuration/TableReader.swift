@@ -8,7 +8,7 @@ struct TableReader {
   private var asked: [String] = []
   private(set) var problems: [ConfigurationError.Problem] = []
 
-  /// - Parameter value: must be a table; anything else is a problem and reads as an empty one.
+  /// `value`: must be a table; anything else is a problem and reads as an empty one.
   init(_ name: String, _ value: TOMLValue) {
     self.name = name
     position = value.position
@@ -30,7 +30,9 @@ struct TableReader {
     return entries.remove(at: index).value
   }
 
-  /// Where the key's value stands, or the table if it is absent. Ask before taking it.
+  /// Where the key's value stands, or the table if it is absent.
+  ///
+  /// Ask before taking it.
   func place(of key: String) -> FilePosition { entries.first { $0.key == key }?.value.position ?? position }
 
   private mutating func mismatch(_ key: String, _ value: TOMLValue, _ wanted: String) {
@@ -90,11 +92,13 @@ struct TableReader {
     return texts
   }
 
-  mutating func choice<T: RawRepresentable & CaseIterable>(_ key: String, default fallback: T) -> T where T.RawValue == String {
+  mutating func choice<T: RawRepresentable & CaseIterable>(_ key: String, default fallback: T) -> T
+  where T.RawValue == String {
     let place = place(of: key)
     let text = string(key, default: fallback.rawValue)
     if let choice = T(rawValue: text) { return choice }
-    problem(place, "[\(name)] \(key) must be one of \(T.allCases.map(\.rawValue).joined(separator: ", ")), not \"\(text)\"")
+    problem(
+      place, "[\(name)] \(key) must be one of \(T.allCases.map(\.rawValue).joined(separator: ", ")), not \"\(text)\"")
     return fallback
   }
 
@@ -128,7 +132,11 @@ struct TableReader {
   mutating func finish() -> [ConfigurationError.Problem] {
     for entry in entries {
       let known = asked.sorted().joined(separator: ", ")
-      problem(entry.position, name.isEmpty ? "unknown table \(entry.key); there are: \(known)" : "[\(name)] has no key \(entry.key); there are: \(known)")
+      problem(
+        entry.position,
+        name.isEmpty
+          ? "unknown table \(entry.key); there are: \(known)" : "[\(name)] has no key \(entry.key); there are: \(known)"
+      )
     }
     entries = []
     return problems

@@ -18,10 +18,14 @@ final class Disposer: Sendable {
     self.tally = tally
   }
 
-  /// There may be files ready to leave. Any thread.
+  /// There may be files ready to leave.
+  ///
+  /// Any thread.
   func ring() { bell.ring() }
 
-  /// Ends `run` after one more pass. Any thread.
+  /// Ends `run` after one more pass.
+  ///
+  /// Any thread.
   func drain() {
     isEnding.withLock { $0 = true }
     bell.ring()
@@ -44,7 +48,8 @@ final class Disposer: Sendable {
     var done: [(id: String, state: ArrivalState, finalPath: [UInt8]?)] = []
     for leaving in ready {
       heartbeat.beat()
-      done.append(dispose(leaving.arrival, leaving.rejectedBy.isEmpty ? leaving.disposition : leaving.disposition.staying))
+      done.append(
+        dispose(leaving.arrival, leaving.rejectedBy.isEmpty ? leaving.disposition : leaving.disposition.staying))
     }
     let isStored = ledger.patiently(heartbeat, until: { isEnding.withLock { $0 } }) { () throws(LedgerError) in
       try ledger.disposed(done, now: Clock.wallNanoseconds())

@@ -15,12 +15,16 @@ package struct SinkLaunch: Sendable {
   func pluginPath(for plugin: String) -> String? {
     for directory in pluginDirectories {
       let path = Path(directory).appending(Array("lookout-sink-\(plugin).so".utf8))
-      if (try? FileStatus.of(path, followingLinks: true))?.kind == .regular { return String(decoding: path.bytes, as: UTF8.self) }
+      if (try? FileStatus.of(path, followingLinks: true))?.kind == .regular {
+        return String(decoding: path.bytes, as: UTF8.self)
+      }
     }
     return nil
   }
 
-  /// Starts a host process with the sink's plugin and opens it at a position. Blocks up to the open deadline.
+  /// Starts a host process with the sink's plugin and opens it at a position.
+  ///
+  /// Blocks up to the open deadline.
   func open(_ settings: SinkSettings, resumeAt position: String) throws(SinkProcessError) -> SinkProcess {
     guard let plugin = pluginPath(for: settings.plugin) else {
       throw .fatal(
@@ -28,6 +32,7 @@ package struct SinkLaunch: Sendable {
         reason: "there is no lookout-sink-\(settings.plugin).so in \(pluginDirectories.joined(separator: ", "))")
     }
     return try SinkProcess(
-      hostPath: hostPath, pluginPath: plugin, name: settings.name, config: settings.optionsJSON, resumePosition: position)
+      hostPath: hostPath, pluginPath: plugin, name: settings.name, config: settings.optionsJSON,
+      resumePosition: position)
   }
 }

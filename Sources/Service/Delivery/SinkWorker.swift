@@ -31,7 +31,7 @@ final class SinkWorker: Sendable {
   private let bell = Bell()
   private let acknowledged: @Sendable () -> Void
 
-  /// - Parameter acknowledged: called after each durable step of the sink; sources may be ready to leave.
+  /// `acknowledged`: called after each durable step of the sink; sources may be ready to leave.
   init(settings: SinkSettings, ledger: Ledger, launch: SinkLaunch, acknowledged: @escaping @Sendable () -> Void) {
     self.settings = settings
     self.ledger = ledger
@@ -42,16 +42,22 @@ final class SinkWorker: Sendable {
 
   var condition: Condition { state.withLock { $0.condition } }
 
-  /// There may be something new in the outbox. Any thread.
+  /// There may be something new in the outbox.
+  ///
+  /// Any thread.
   func ring() { bell.ring() }
 
-  /// Ends `run` once the outbox is empty. Any thread.
+  /// Ends `run` once the outbox is empty.
+  ///
+  /// Any thread.
   func drain() {
     state.withLock { $0.isDraining = true }
     bell.ring()
   }
 
-  /// Ends `run` now; what is not acknowledged stays in the outbox. Any thread.
+  /// Ends `run` now; what is not acknowledged stays in the outbox.
+  ///
+  /// Any thread.
   func abort() {
     state.withLock { $0.isAborted = true }
     bell.ring()

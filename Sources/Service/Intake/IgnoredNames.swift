@@ -8,7 +8,8 @@ package enum IgnoredNames {
     ".part", ".partial", ".filepart", ".crdownload", ".download", ".tmp", ".temp", ".swp", ".lock", ".reason.txt",
   ].map { Array($0.utf8) }
 
-  private static let names = Set(["Thumbs.db", "desktop.ini", "@eaDir", "#recycle", "#snapshot", "__MACOSX"].map { Array($0.utf8) })
+  private static let names = Set(
+    ["Thumbs.db", "desktop.ini", "@eaDir", "#recycle", "#snapshot", "__MACOSX"].map { Array($0.utf8) })
 
   /// Whether a file or folder of this name is passed over in silence.
   package static func contains(_ name: [UInt8]) -> Bool {

@@ -61,10 +61,11 @@ package struct SettleTracker {
 
   /// Notes that something was heard of a file.
   ///
-  /// - Parameter announced: its writer closed it or moved it in, so one look at once may suffice.
+  /// `announced`: its writer closed it or moved it in, so one look at once may suffice.
   package mutating func heard(of key: Key, announced: Bool, now: Int64) {
     let settle = settleNanoseconds[key.watch]
-    var entry = waiting[key] ?? Waiting(due: now + settle, lastLook: nil, restingSince: now, extensions: 0, isAnnounced: false)
+    var entry =
+      waiting[key] ?? Waiting(due: now + settle, lastLook: nil, restingSince: now, extensions: 0, isAnnounced: false)
     if announced {
       entry.isAnnounced = true
       entry.due = now

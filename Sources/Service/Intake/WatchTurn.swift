@@ -68,7 +68,8 @@ struct WatchTurn {
     } catch {
       if error.isNotFound { return true }
       Journal.log(
-        .warning, "no events for \(directory.displayed): \(error); this folder is polled instead", id: .watchUnavailable)
+        .warning, "no events for \(directory.displayed): \(error); this folder is polled instead", id: .watchUnavailable
+      )
       return false
     }
     guard trees[index].settings.recursive else { return true }
@@ -174,7 +175,9 @@ struct WatchTurn {
         if status.kind == .directory {
           if trees[index].settings.recursive {
             folders.append(path)
-            if trees[index].condition == .armed, !trees[index].directories.values.contains(where: { $0.bytes == path.bytes }) {
+            if trees[index].condition == .armed,
+              !trees[index].directories.values.contains(where: { $0.bytes == path.bytes })
+            {
               _ = observe(path, in: index)
             }
           }
@@ -238,7 +241,8 @@ struct WatchTurn {
         passOver(path, status.identity, because: "it cannot be read: \(error)")
       }
     case .file(let status, let format, let isComplete):
-      let look = SettleTracker.Look(size: status.size, mtimeNanoseconds: status.mtimeNanoseconds, isComplete: isComplete)
+      let look = SettleTracker.Look(
+        size: status.size, mtimeNanoseconds: status.mtimeNanoseconds, isComplete: isComplete)
       guard tracker.looked(at: key, look, now: Clock.monotonicNanoseconds()) == .take else { return }
       if trees[key.watch].admits(name: name) ?? (format != nil) {
         ready.append((key.watch, key.path, status.identity))
@@ -286,7 +290,8 @@ struct WatchTurn {
         let fresh = zip(part, known).filter { !$0.1 }.map { $0.0 }
         guard !fresh.isEmpty else { return [] }
         return try ledger.admit(
-          fresh.map { (id: UUIDv7.make(), watch: name, path: $0.path, identity: $0.identity) }, now: Clock.wallNanoseconds())
+          fresh.map { (id: UUIDv7.make(), watch: name, path: $0.path, identity: $0.identity) },
+          now: Clock.wallNanoseconds())
       }
       guard let arrivals else { return }
       tally.admitted.add(arrivals.count)
@@ -304,7 +309,9 @@ struct WatchTurn {
   /// Runs a ledger call until it succeeds; a full disk pauses intake and nothing else.
   private mutating func retryingLedger<T>(_ body: (Ledger) throws(LedgerError) -> T) -> T? {
     let (ledger, candidates) = (ledger, candidates)
-    let result = ledger.patiently(heartbeat, until: { candidates.isClosed }) { () throws(LedgerError) in try body(ledger) }
+    let result = ledger.patiently(heartbeat, until: { candidates.isClosed }) { () throws(LedgerError) in
+      try body(ledger)
+    }
     if result == nil { isRefused = true }
     return result
   }

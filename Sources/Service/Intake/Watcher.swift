@@ -24,7 +24,9 @@ final class Watcher: Sendable {
   let heartbeat = Heartbeat(name: "watch")
 
   /// - Throws: `PlatformError` if the kernel gives no inotify instance (limit of the user) or no event descriptor.
-  init(watches: [WatchSettings], ledger: Ledger, candidates: BoundedQueue<Candidate>, tally: Tally) throws(PlatformError) {
+  init(watches: [WatchSettings], ledger: Ledger, candidates: BoundedQueue<Candidate>, tally: Tally)
+    throws(PlatformError)
+  {
     self.watches = watches
     self.ledger = ledger
     self.candidates = candidates
@@ -33,13 +35,17 @@ final class Watcher: Sendable {
     self.wake = try WakeSignal()
   }
 
-  /// Ends `run` soon; arrivals already admitted stay in the ledger. Any thread.
+  /// Ends `run` soon; arrivals already admitted stay in the ledger.
+  ///
+  /// Any thread.
   func stop() {
     requests.withLock { $0.mayStop = true }
     wake.wake()
   }
 
-  /// Asks for another look at a file that changed while it was being read. Any thread.
+  /// Asks for another look at a file that changed while it was being read.
+  ///
+  /// Any thread.
   func reexamine(watch: Int, path: [UInt8]) {
     requests.withLock { $0.reexamine.append(SettleTracker.Key(watch: watch, path: path)) }
     wake.wake()

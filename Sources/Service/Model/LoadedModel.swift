@@ -20,7 +20,8 @@ package final class LoadedModel: Sendable {
 
   /// Opens, validates and compiles a weights file, and proves it on its canary.
   ///
-  /// - Parameter slotCount: how many decoded pictures may be in memory at once.
+  /// `slotCount`: how many decoded pictures may be in memory at once.
+  ///
   /// - Throws: `ServiceError.model` naming the file and what is wrong; nothing else is changed by a bad file.
   package init(settings: ModelSettings, slotCount: Int) throws(ServiceError) {
     do {

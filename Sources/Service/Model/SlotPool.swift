@@ -31,9 +31,13 @@ package final class SlotPool: Sendable {
     }
   }
 
-  /// A free slot, as soon as there is one; nil when the pool was closed. Blocks.
+  /// A free slot, as soon as there is one; nil when the pool was closed.
+  ///
+  /// Blocks.
   package func lease() -> Slot? { free.take() }
 
-  /// Gives a slot back. Never blocks.
+  /// Gives a slot back.
+  ///
+  /// Never blocks.
   package func giveBack(_ slot: Slot) { _ = free.tryPut(slot) }
 }

@@ -83,7 +83,8 @@ final class Classifier: Sendable {
       var record = ResultRecord(
         id: item.candidate.arrival.id, timeNanoseconds: Clock.wallNanoseconds(),
         watch: wiring.watches[item.candidate.watch].name, path: item.candidate.arrival.path, sha256: item.sha256,
-        status: .ok, error: nil, width: UInt32(item.width), height: UInt32(item.height), model: model.name, modelDigest: model.digest,
+        status: .ok, error: nil, width: UInt32(item.width), height: UInt32(item.height), model: model.name,
+        modelDigest: model.digest,
         predictions: [])
       switch item.content {
       case .failed(let reason):
@@ -93,7 +94,11 @@ final class Classifier: Sendable {
         record.height = earlier.height
         record.predictions = earlier.predictions
       case .tensor:
-        if let fault { record.fail(fault) } else { record.predictions = predictions(inRow: row, model: model, of: bench) }
+        if let fault {
+          record.fail(fault)
+        } else {
+          record.predictions = predictions(inRow: row, model: model, of: bench)
+        }
         row += 1
       }
       return outcome(of: item, record)
@@ -109,7 +114,8 @@ final class Classifier: Sendable {
     }
     return top.enumerated().map { rank, score in
       let label = score.index < model.labels.count ? model.labels[score.index] : "\(score.index)"
-      return ResultRecord.Prediction(rank: UInt32(rank + 1), index: UInt32(score.index), label: label, score: score.probability)
+      return ResultRecord.Prediction(
+        rank: UInt32(rank + 1), index: UInt32(score.index), label: label, score: score.probability)
     }
   }
 
@@ -135,7 +141,8 @@ final class Classifier: Sendable {
       scores: record.error == nil ? encoded : [], modelDigest: record.modelDigest, disposition: disposition)
   }
 
-  private func compute(_ tensors: [UnsafePointer<Float>], model: LoadedModel, on bench: inout Bench) throws(EngineError) {
+  private func compute(_ tensors: [UnsafePointer<Float>], model: LoadedModel, on bench: inout Bench) throws(EngineError)
+  {
     guard !tensors.isEmpty else { return }
     if bench.model != ObjectIdentifier(model) {
       bench.plan = try InferencePlan(network: model.network, batchCapacity: wiring.maxBatch)

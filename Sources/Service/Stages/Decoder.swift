@@ -95,7 +95,8 @@ final class Decoder: Sendable {
         withdraw(candidate, as: .ignored)
         return nil
       }
-      return Decoded(candidate: candidate, model: model, content: .answered(earlier), sha256: sha256, width: 0, height: 0)
+      return Decoded(
+        candidate: candidate, model: model, content: .answered(earlier), sha256: sha256, width: 0, height: 0)
     }
     heartbeat.rest()
     guard let slot = model.slots.lease() else { return nil }
@@ -104,7 +105,8 @@ final class Decoder: Sendable {
     do throws(ImagingError) {
       let facts = try Self.prepare(bench.bytes, with: preprocessor, into: slot)
       return Decoded(
-        candidate: candidate, model: model, content: .tensor(slot), sha256: sha256, width: facts.width, height: facts.height)
+        candidate: candidate, model: model, content: .tensor(slot), sha256: sha256, width: facts.width,
+        height: facts.height)
     } catch {
       model.slots.giveBack(slot)
       return failure("\(error)", sha256: sha256)

@@ -15,10 +15,12 @@ package final class Daemon {
   private var stalls = StallDetector()
   private var modelIdentities: [String: FileIdentity]
   private let startedAt: Int64
+  private var lastStatus = ""
 
   /// Loads everything and opens the sinks, but takes no file yet.
   ///
-  /// - Parameter startedAt: monotonic nanoseconds at which the process began, for the journal's line at READY.
+  /// `startedAt`: monotonic nanoseconds at which the process began, for the journal's line at READY.
+  ///
   /// - Throws: `ConfigurationError`, `ServiceError`, `LedgerError` or `PlatformError`; each names what to mend.
   package init(configurationPath: String, hostPath: String, startedAt: Int64) throws {
     self.configurationPath = configurationPath
@@ -88,7 +90,11 @@ package final class Daemon {
         case .user1: Journal.log(.notice, status(), id: .status)
         }
       }
-      Notify.status(status())
+      let told = status()
+      if told != lastStatus {
+        lastStatus = told
+        Notify.status(told)
+      }
       let now = Clock.monotonicNanoseconds()
       if now >= nextLook {
         nextLook = now + interval.nanoseconds

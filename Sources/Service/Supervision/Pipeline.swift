@@ -47,7 +47,8 @@ final class Pipeline: Sendable {
     self.aborted = aborted
     decoded = BoundedQueue(capacity: maxBatch * workers + workers)
     do throws(PlatformError) {
-      watcher = try Watcher(watches: configuration.watches, ledger: ground.ledger, candidates: candidates, tally: ground.tally)
+      watcher = try Watcher(
+        watches: configuration.watches, ledger: ground.ledger, candidates: candidates, tally: ground.tally)
     } catch {
       throw .watch(reason: "\(error)")
     }
@@ -58,7 +59,8 @@ final class Pipeline: Sendable {
     }
     self.sinks = sinks
     let decoding = Decoder.Wiring(
-      watches: configuration.watches, limits: ImageLimits(), candidates: candidates, decoded: decoded, shelf: ground.shelf,
+      watches: configuration.watches, limits: ImageLimits(), candidates: candidates, decoded: decoded,
+      shelf: ground.shelf,
       ledger: ground.ledger, recorder: ground.recorder, watcher: watcher, tally: ground.tally)
     decoders = (0..<workers).map { Decoder(index: $0, wiring: decoding) }
     let classifying = Classifier.Wiring(
@@ -106,8 +108,11 @@ final class Pipeline: Sendable {
     let armed = Bell()
     threads.withLock { threads in
       threads.dispose = OwnedThread(name: "dispose") { [disposer] in disposer.run() }
-      threads.classify = classifiers.enumerated().map { index, stage in OwnedThread(name: "engine-\(index)") { stage.run() } }
-      threads.decode = decoders.enumerated().map { index, stage in OwnedThread(name: "decode-\(index)") { stage.run() } }
+      threads.classify = classifiers.enumerated().map { index, stage in
+        OwnedThread(name: "engine-\(index)") { stage.run() }
+      }
+      threads.decode = decoders.enumerated().map { index, stage in OwnedThread(name: "decode-\(index)") { stage.run() }
+      }
       threads.watch = OwnedThread(name: "watch") { [watcher] in
         watcher.run(resumed: resumed, armed: { armed.ring() })
       }
@@ -129,7 +134,8 @@ final class Pipeline: Sendable {
       let model = ground.shelf.model(named: watch.model)
       var record = ResultRecord(
         id: arrival.id, timeNanoseconds: Clock.wallNanoseconds(), watch: arrival.watch, path: arrival.path, sha256: "",
-        status: .ok, error: nil, width: 0, height: 0, model: model?.name ?? watch.model, modelDigest: model?.digest ?? "",
+        status: .ok, error: nil, width: 0, height: 0, model: model?.name ?? watch.model,
+        modelDigest: model?.digest ?? "",
         predictions: [])
       record.fail(reason)
       outcomes.append(
@@ -163,7 +169,9 @@ final class Pipeline: Sendable {
     running.dispose?.join()
   }
 
-  /// Gives up what is still in hand; the ledger keeps it for the next start. Any thread.
+  /// Gives up what is still in hand; the ledger keeps it for the next start.
+  ///
+  /// Any thread.
   func abort() {
     aborted.set()
     _ = candidates.abort()

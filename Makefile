@@ -1,0 +1,43 @@
+# `make help` lists the targets.
+SWIFT  ?= swift
+PREFIX ?= /usr/local
+DESTDIR ?=
+STAGE  ?= .build/stage
+
+.PHONY: help setup build demo test check install uninstall stage clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install the Debian packages that are missing
+	@scripts/setup.sh
+
+build: ## build programs and plugins
+	$(SWIFT) build -c release
+
+demo: setup build ## start the daemon, drop photos, show what the sinks wrote
+	@scripts/demo.sh
+
+test: setup ## build and run every test
+	$(SWIFT) build -c release
+	$(SWIFT) build -c release --build-tests
+	$(SWIFT) test -c release
+
+check: setup ## format, warnings, imports
+	$(SWIFT) format lint --strict -r Sources Tests plugins Package.swift
+	$(SWIFT) build -c release --scratch-path .build/check -Xswiftc -warnings-as-errors \
+	  --explicit-target-dependency-import-check error
+
+install: ## copy what was built below DESTDIR/PREFIX (run `make build` first)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
+
+uninstall: ## remove what `install` copied; results, state and configuration stay
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/uninstall.sh
+
+stage: build ## an installed tree in .build/stage, to look at or to pack
+	rm -rf '$(STAGE)'
+	@PREFIX=/usr DESTDIR='$(STAGE)' scripts/install.sh
+
+clean: ## remove what was built
+	$(SWIFT) package clean
+	rm -rf .build/check '$(STAGE)'

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Makes sure that this machine can build Lookout: Swift 6.3 and a few Debian packages.
+set -eu
+
+packages="libopenblas-dev libjpeg62-turbo-dev libpng-dev libsqlite3-dev libsystemd-dev libssl-dev
+libtomlplusplus-dev pkg-config sqlite3 g++ make"
+
+installed() {
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+if ! command -v swift >/dev/null; then
+  echo "setup: Swift 6.3 is not on the PATH; see https://www.swift.org/install/linux/" >&2
+  exit 69
+fi
+case "$(swift --version 2>/dev/null)" in
+*"Swift version 6.3"*) ;;
+*)
+  echo "setup: Swift 6.3 is needed; 'swift --version' says:" >&2
+  swift --version >&2
+  exit 69
+  ;;
+esac
+
+missing=
+for package in $packages; do
+  installed "$package" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || {
+    echo "setup: run as root: apt-get install$missing" >&2
+    exit 77
+  }
+  as_root=sudo
+fi
+echo "setup: installing$missing"
+$as_root apt-get update -qq
+# The list is words on purpose.
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing

@@ -1,0 +1,116 @@
+#!/bin/sh
+# The part of scripts/try-systemd.sh that runs inside the booted root.
+set -u
+faults=0
+results=/var/lib/lookout/results
+
+step() { printf '\n== %s\n' "$1"; }
+run() {
+  echo "\$ $*"
+  "$@" 2>&1
+}
+check() { # what, expected, found
+  if [ "$2" = "$3" ]; then
+    echo "ok: $1: $3"
+  else
+    echo "NOT OK: $1: expected $2, found $3"
+    faults=$((faults + 1))
+  fi
+}
+rows() { sqlite3 "$results/results.db" 'SELECT count(*) FROM results' 2>/dev/null || echo 0; }
+drop() { # prefix: every photo under a new name
+  for photo in /photos/*.jpg; do
+    cp "$photo" "/srv/lookout/inbox/$1-${photo##*/}"
+  done
+}
+await() { # how many rows, within 20 s
+  rounds=0
+  while [ "$(rows)" -lt "$1" ] && [ "$rounds" -lt 400 ]; do
+    sleep 0.05
+    rounds=$((rounds + 1))
+  done
+}
+active() { systemctl is-active lookout; }
+photos=$(find /photos -name '*.jpg' | wc -l)
+
+step "set-up"
+run systemd-sysusers
+run systemd-tmpfiles --create lookout.conf
+run lookoutd --version
+run systemd-analyze verify lookout.service
+run systemctl daemon-reload
+
+step "start"
+run systemctl start lookout
+check "active" active "$(active)"
+run systemctl status --no-pager --lines=5 lookout
+
+step "drop photos"
+drop first
+await "$photos"
+check "rows" "$photos" "$(rows)"
+sleep 1
+run systemctl show -p StatusText lookout
+
+step "reload"
+run systemctl reload lookout
+check "active" active "$(active)"
+sed -i 's/^# top_k = 5 .*an image.*/top_k = 3/' /etc/lookout/lookout.toml
+run systemctl reload lookout
+drop second
+await $((2 * photos))
+check "rows" $((2 * photos)) "$(rows)"
+echo '[nonsense]' >>/etc/lookout/lookout.toml
+run systemctl reload lookout
+check "active after a refused reload" active "$(active)"
+sed -i '/^\[nonsense\]/d' /etc/lookout/lookout.toml
+
+step "stop"
+drop third
+run systemctl stop lookout
+check "inactive" inactive "$(active)"
+check "result" success "$(systemctl show -P Result lookout)"
+run systemctl start lookout
+await $((3 * photos))
+check "rows" $((3 * photos)) "$(rows)"
+
+step "kill -9 and restart"
+count=0
+while [ "$count" -lt 5 ]; do
+  drop "kill$count"
+  sleep "0.$((count * 2 + 1))"
+  systemctl kill -s KILL --kill-whom=main lookout
+  sleep 2
+  count=$((count + 1))
+done
+total=$((8 * photos))
+await "$total"
+check "active" active "$(active)"
+run systemctl show -p NRestarts lookout
+run systemctl stop lookout
+check "rows in sqlite" "$total" "$(rows)"
+check "distinct paths in sqlite" "$total" "$(sqlite3 "$results/results.db" 'SELECT count(DISTINCT path) FROM results')"
+check "lines in json" "$total" "$(wc -l <"$results/results.jsonl")"
+check "distinct ids in json" "$total" "$(grep -o '^{"id":"[^"]*"' "$results/results.jsonl" | sort -u | wc -l)"
+check "rows in csv" "$total" "$(sed 1d "$results/results.csv" | wc -l)"
+check "distinct ids in csv" "$total" "$(sed 1d "$results/results.csv" | cut -d, -f1 | sort -u | wc -l)"
+
+step "a wrong configuration is not tried again"
+echo '[nonsense]' >>/etc/lookout/lookout.toml
+run systemctl start lookout
+sleep 2
+check "state" failed "$(active)"
+check "exit status" 78 "$(systemctl show -P ExecMainStatus lookout)"
+sed -i '/^\[nonsense\]/d' /etc/lookout/lookout.toml
+run systemctl reset-failed lookout
+
+step "sandbox"
+systemd-analyze security --no-pager lookout.service | tail -n 1
+
+step "journal"
+journalctl -u lookout --no-pager -o short-precise | tail -n 60
+step "fields of the line at READY"
+journalctl -u lookout --no-pager -o verbose MESSAGE_ID=5b0c1b6f6f0c4e3c9d1f2a7e61b40001 | head -n 45 |
+  grep -E 'MESSAGE|LOOKOUT|PRIORITY|_SYSTEMD_UNIT|_UID' || true
+
+[ "$faults" -eq 0 ]

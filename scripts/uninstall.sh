@@ -1,0 +1,17 @@
+#!/bin/sh
+# Removes what scripts/install.sh copied. Configuration, state, results and foreign plugins stay.
+set -eu
+: "${PREFIX:=/usr/local}" "${DESTDIR:=}"
+base=$DESTDIR$PREFIX
+library=$base/lib/lookout
+
+rm -f "$base/bin/lookoutd" "$base/bin/lookout" "$library/lookout-sink-host" "$base/include/lookout_sink.h"
+for name in csv json sqlite; do
+  rm -f "$library/plugins/lookout-sink-$name.so"
+done
+rm -rf "$library/runtime" "$base/share/doc/lookout"
+rm -f "$base/share/lookout/models/default.swiftweights"
+rm -f "$base/lib/systemd/system/lookout.service" "$base/lib/sysusers.d/lookout.conf" "$base/lib/tmpfiles.d/lookout.conf"
+for folder in "$library/plugins" "$library" "$base/share/lookout/models" "$base/share/lookout"; do
+  rmdir "$folder" 2>/dev/null || true
+done
