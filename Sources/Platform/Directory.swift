@@ -9,13 +9,17 @@ package enum Directory {
   }
 
   /// Everything in a folder but `.` and `..`, in the folder's own order (`readdir`).
+  ///
+  /// - Throws: `PlatformError.system` also when the listing breaks off: half a listing would pass for vanished files.
   package static func list(_ path: Path) throws(PlatformError) -> [Entry] {
     guard let stream = path.withCString({ opendir($0) }) else {
       throw .system(call: "opendir", path: path.displayed, errno: errno)
     }
     defer { closedir(stream) }
     var entries: [Entry] = []
-    while let entry = readdir(stream) {
+    while true {
+      errno = 0
+      guard let entry = readdir(stream) else { break }
       let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
       if name == [46] || name == [46, 46] { continue }
       var kind: FileStatus.Kind
@@ -28,6 +32,7 @@ package enum Directory {
       }
       entries.append(Entry(name: name, kind: kind))
     }
+    if errno != 0 { throw .system(call: "readdir", path: path.displayed, errno: errno) }
     return entries
   }
 

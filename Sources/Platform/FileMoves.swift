@@ -33,11 +33,13 @@ package func moveFile(from source: Path, intoDirectory directory: Path) throws(P
 /// - Throws: `PlatformError.system` with EEXIST if the target is there. The source is intact after every error.
 package func moveFile(from source: Path, toFree target: Path) throws(PlatformError) {
   do throws(PlatformError) {
-    try checked("renameat2", source) {
-      source.withCString { from in target.withCString { lookout_rename_without_replacing(from, $0) } }
-    }
+    try renameWithoutReplacing(source, to: target)
   } catch .system(_, _, EXDEV) {
-    try copy(source, to: target)
+    let copied = try copy(source, to: target)
+    guard try FileStatus.of(source, followingLinks: false) == copied else {
+      _ = target.withCString { Glibc.unlink($0) }
+      throw .system(call: "move: the file changed meanwhile", path: source.displayed, errno: EAGAIN)
+    }
     try source.unlink()
     return
   }
@@ -45,13 +47,46 @@ package func moveFile(from source: Path, toFree target: Path) throws(PlatformErr
   if source.parent != target.parent { try Directory.sync(source.parent) }
 }
 
-private func copy(_ source: Path, to target: Path) throws(PlatformError) {
+/// Renames to a free name (`renameat2`), also where the file system knows no such rename (NFS, 9P, some of FUSE).
+private func renameWithoutReplacing(_ source: Path, to target: Path) throws(PlatformError) {
+  do throws(PlatformError) {
+    try checked("renameat2", source) {
+      source.withCString { from in target.withCString { lookout_rename_without_replacing(from, $0) } }
+    }
+  } catch .system(_, _, EINVAL) {
+    try renameOntoReservation(source, to: target)
+  }
+}
+
+/// Renames over an empty file that was made for it, so that nobody else's file is ever replaced (`O_EXCL`, `rename`).
+///
+/// A crash in between leaves the empty file; the source is intact and takes the next free name.
+///
+/// - Throws: `PlatformError.system` with EEXIST if the target is there; after any other error the reservation is gone.
+package func renameOntoReservation(_ source: Path, to target: Path) throws(PlatformError) {
+  _ = try FileDescriptor.open(target, flags: [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600)
+  do throws(PlatformError) {
+    try checked("rename", source) { source.withCString { from in target.withCString { rename(from, $0) } } }
+  } catch {
+    _ = target.withCString { Glibc.unlink($0) }
+    throw error
+  }
+}
+
+/// Copies durably to a free name.
+///
+/// - Returns: what the source was when it was opened; a source that differs now has changed since.
+private func copy(_ source: Path, to target: Path) throws(PlatformError) -> FileStatus {
   let chunkBytes = 1 << 20
   let partial = target.parent.appending(Array(".".utf8) + target.lastComponent.prefix(200) + Array(".part".utf8))
-  let from = try FileDescriptor.open(source, flags: [.readOnly, .noFollow])
-  let mode = try from.status().permissions
+  let from = try FileDescriptor.open(source, flags: [.readOnly, .noFollow, .nonBlocking])
+  let status = try from.status()
+  guard status.kind == .regular else { throw .system(call: "copy", path: source.displayed, errno: EINVAL) }
+  // A crash may have left one, with the permissions of a source that cannot be opened for writing.
+  _ = partial.withCString { Glibc.unlink($0) }
   do throws(PlatformError) {
-    let to = try FileDescriptor.open(partial, flags: [.readWrite, .create, .truncate, .noFollow], mode: mode)
+    let to = try FileDescriptor.open(
+      partial, flags: [.readWrite, .create, .exclusive, .noFollow], mode: status.permissions)
     var offset: Int64 = 0
     while true {
       let chunk = try from.read(upTo: chunkBytes, at: offset)
@@ -69,10 +104,9 @@ private func copy(_ source: Path, to target: Path) throws(PlatformError) {
       if written.isEmpty { break }
       compared += Int64(written.count)
     }
-    try checked("renameat2", target) {
-      partial.withCString { from in target.withCString { lookout_rename_without_replacing(from, $0) } }
-    }
+    try renameWithoutReplacing(partial, to: target)
     try Directory.sync(target.parent)
+    return status
   } catch {
     _ = partial.withCString { Glibc.unlink($0) }
     throw error
@@ -93,8 +127,14 @@ package enum AtomicFile {
 
   /// The whole of a small file.
   ///
-  /// `limit`: more bytes than that are not read.
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - limit: the largest size taken, in bytes.
+  /// - Returns: all its bytes.
+  /// - Throws: `PlatformError.system`, EFBIG if the file is larger: half a file must not pass for the whole.
   package static func read(_ path: Path, limit: Int) throws(PlatformError) -> [UInt8] {
-    try FileDescriptor.open(path, flags: [.readOnly]).read(upTo: limit, at: 0)
+    let bytes = try FileDescriptor.open(path, flags: [.readOnly]).read(upTo: limit + 1, at: 0)
+    guard bytes.count <= limit else { throw .system(call: "read", path: path.displayed, errno: EFBIG) }
+    return bytes
   }
 }

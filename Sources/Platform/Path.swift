@@ -28,7 +28,8 @@ package struct Path: Hashable, Sendable {
     return Path(Array(bytes[..<max(slash, 1)]))
   }
 
-  /// For people: bytes that are no UTF-8, and control characters, stand as `\xNN`.
+  /// For people: bytes that are no UTF-8, control characters (C1 too: terminals obey them), and what turns the
+  /// direction of text or ends a line stand as `\xNN`.
   package var displayed: String { Self.escape(bytes) }
 
   /// The path for a C call; valid during the call.
@@ -63,9 +64,12 @@ package struct Path: Hashable, Sendable {
     guard let first = bytes.first, first >= 0x20, first != 0x7F else { return 0 }
     if first < 0x80 { return 1 }
     let length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2
-    guard first >= 0xC2, bytes.count >= length, String(validating: bytes.prefix(length), as: UTF8.self) != nil else {
-      return 0
+    guard first >= 0xC2, bytes.count >= length,
+      let text = String(validating: bytes.prefix(length), as: UTF8.self), let scalar = text.unicodeScalars.first
+    else { return 0 }
+    switch scalar.value {
+    case 0x80...0x9F, 0x2028...0x202E, 0x2066...0x2069: return 0
+    default: return length
     }
-    return length
   }
 }

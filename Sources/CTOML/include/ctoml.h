@@ -19,7 +19,8 @@ typedef enum : int32_t {
   ctoml_other = 6
 } ctoml_kind;
 
-/// One value. Children of a table or array are linked by `first_child` and `next_sibling`; -1 ends a chain.
+/// One value. Children of a table or array are linked by `first_child` and `next_sibling`
+/// in the order of the file; -1 ends a chain.
 /// `key` is empty in arrays and for the root. Texts are UTF-8, NUL-ended, owned by the document.
 typedef struct {
   ctoml_kind kind;
@@ -35,6 +36,7 @@ typedef struct {
 typedef struct ctoml_document ctoml_document;
 
 /// Parses a document. On a syntax error gives NULL and fills `line`, `column` and `message` (at most `capacity` bytes).
+/// Refused as well: U+0000 in a text (C strings end there), nesting beyond 64 levels, more than 200 dots in a line.
 ctoml_document *_Nullable ctoml_parse(
     const char *_Nonnull text, size_t length, uint32_t *_Nonnull line, uint32_t *_Nonnull column,
     char *_Nonnull message, size_t capacity);

@@ -114,7 +114,18 @@ struct TableReader {
   /// What is left, as JSON, for whoever reads it instead; the table is used up by it.
   mutating func restAsJSON() -> String {
     defer { entries = [] }
+    for entry in entries { refuseWhatJSONLacks(entry.key, entry.value) }
     return TOMLValue(content: .table(entries), position: position).json
+  }
+
+  private mutating func refuseWhatJSONLacks(_ key: String, _ value: TOMLValue) {
+    switch value.content {
+    case .table(let entries): for entry in entries { refuseWhatJSONLacks(entry.key, entry.value) }
+    case .array(let values): for value in values { refuseWhatJSONLacks(key, value) }
+    case .float(let number) where !number.isFinite: mismatch(key, value, "a finite number")
+    case .other: mismatch(key, value, "text, a number, true or false; write a date or time in quotes")
+    case .string, .integer, .float, .boolean: break
+    }
   }
 
   /// Reports every key that nobody asked for, and gives all problems.
