@@ -6,6 +6,9 @@ extension Graph {
   ///
   /// - Throws: `EngineError.graph` naming the first node that contradicts its inputs.
   package func shapes() throws(EngineError) -> [String: Shape] {
+    guard inputShape.n == 1 else {
+      throw .graph(node: inputName, reason: "N is \(inputShape.n), a graph describes one image")
+    }
     var shapes = [inputName: try Self.bounded(inputShape, inputName)]
     for node in nodes {
       var inputs: [Shape] = []
@@ -72,13 +75,21 @@ extension Graph {
     case .convolution(let c):
       guard c.groups > 0, c.inChannels == x.c, c.inChannels % c.groups == 0, c.outChannels > 0,
         c.outChannels % c.groups == 0
-      else { throw fault("\(c.inChannels)→\(c.outChannels) channels in \(c.groups) groups do not fit an input of \(x)") }
+      else {
+        throw fault("\(c.inChannels)→\(c.outChannels) channels in \(c.groups) groups do not fit an input of \(x)")
+      }
       let window = Window(kernel: c.kernel, stride: c.stride, padding: c.padding, dilation: c.dilation, ceilMode: false)
       guard let out = window.output(of: x) else { throw fault("its window does not fit an input of \(x)") }
       return Shape(c: c.outChannels, h: out.h, w: out.w)
     case .maxPool(let p), .averagePool(let p):
-      let window = Window(kernel: p.kernel, stride: p.stride, padding: p.padding, dilation: p.dilation, ceilMode: p.ceilMode)
+      if case .averagePool = node.operation, p.dilation != Extent2D(1) { throw fault("a mean has no dilation") }
+      let window = Window(
+        kernel: p.kernel, stride: p.stride, padding: p.padding, dilation: p.dilation, ceilMode: p.ceilMode)
       guard let out = window.output(of: x) else { throw fault("its window does not fit an input of \(x)") }
+      let pad = window.edges(for: x)
+      guard max(pad.top, pad.bottom) <= p.kernel.h / 2, max(pad.left, pad.right) <= p.kernel.w / 2 else {
+        throw fault("its padding is more than half the kernel")
+      }
       return Shape(c: x.c, h: out.h, w: out.w)
     case .globalAveragePool: return Shape(c: x.c)
     case .adaptiveAveragePool(let height, let width): return Shape(c: x.c, h: height, w: width)
@@ -94,7 +105,9 @@ extension Graph {
       guard inputs[1] == x || inputs[1] == Shape(c: x.c) else { throw fault("multiplies \(x) by \(inputs[1])") }
       return x
     case .concatenate:
-      guard inputs.allSatisfy({ $0.h == x.h && $0.w == x.w }) else { throw fault("joins pictures of different extents") }
+      guard inputs.allSatisfy({ $0.h == x.h && $0.w == x.w }) else {
+        throw fault("joins pictures of different extents")
+      }
       return Shape(c: inputs.reduce(0) { $0 + $1.c }, h: x.h, w: x.w)
     case .flatten: return Shape(c: x.countPerImage)
     case .localResponseNorm(let size, _, _, _):
@@ -117,7 +130,9 @@ struct Window: Equatable, Sendable {
 
   /// The output's extents, or nil if the window is senseless or larger than the padded input.
   func output(of x: Shape) -> Extent2D? {
-    let sane = [kernel.h, kernel.w, stride.h, stride.w, dilation.h, dilation.w].allSatisfy { (1...Self.limit).contains($0) }
+    let sane = [kernel.h, kernel.w, stride.h, stride.w, dilation.h, dilation.w].allSatisfy {
+      (1...Self.limit).contains($0)
+    }
     guard sane else { return nil }
     let pad = edges(for: x)
     guard [pad.top, pad.left, pad.bottom, pad.right].allSatisfy({ (0...Self.limit).contains($0) }) else { return nil }

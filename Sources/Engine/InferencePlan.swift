@@ -18,9 +18,11 @@ package final class InferencePlan {
   package var workspaceBytes: Int { (layout.count + patchCapacity) * 4 }
 
   /// - Parameter batchCapacity: the largest batch `run` may be given.
-  /// - Throws: `EngineError.graph` if the workspace would pass 16 GiB.
+  /// - Throws: `EngineError.graph` if the workspace would pass 16 GiB, or a product has more rows or columns than the
+  ///   matrix library can count.
   package init(network: CompiledNetwork, batchCapacity: Int) throws(EngineError) {
     precondition(batchCapacity > 0, "a plan holds at least one image")
+    try Self.checkExtents(network, batchCapacity)
     self.network = network
     self.batchCapacity = batchCapacity
     layout = ArenaLayout(network, batchCapacity: batchCapacity)
@@ -30,6 +32,23 @@ package final class InferencePlan {
     }
     arena = WeightMemory([Float](repeating: 0, count: layout.count))
     patches = WeightMemory([Float](repeating: 0, count: patchCapacity))
+  }
+
+  /// The matrix library counts rows and columns in 32 bits.
+  private static func checkExtents(_ network: CompiledNetwork, _ batchCapacity: Int) throws(EngineError) {
+    for step in network.steps {
+      let shape = network.shapes[step.output]
+      let (rows, overflow) = batchCapacity.multipliedReportingOverflow(by: shape.h * shape.w)
+      var extents = [rows, shape.c]
+      switch step.kernel {
+      case .convolution(let c, _, _, _): extents.append(c.kernel.h * c.kernel.w * (c.inChannels / c.groups))
+      case .linear(let l, _, _): extents.append(l.inFeatures)
+      default: break
+      }
+      guard !overflow, extents.allSatisfy({ $0 <= Int(Int32.max) }) else {
+        throw .graph(node: step.name, reason: "\(batchCapacity) images are too many; use a smaller batch")
+      }
+    }
   }
 
   private static let patchFloats = 1 << 16
@@ -108,7 +127,9 @@ package final class InferencePlan {
       }
     case .linear(let l, let w, let b):
       if step.inputs[0] == 0 {
-        for n in 0..<images.count { multiply(images[n], weights + w, out + n * l.outFeatures, rows: 1, l.inFeatures, l.outFeatures) }
+        for n in 0..<images.count {
+          multiply(images[n], weights + w, out + n * l.outFeatures, rows: 1, l.inFeatures, l.outFeatures)
+        }
       } else {
         multiply(value(step.inputs[0]), weights + w, out, rows: images.count, l.inFeatures, l.outFeatures)
       }
@@ -116,7 +137,8 @@ package final class InferencePlan {
     case .add:
       for n in 0..<images.count {
         ckernels_add_activate(
-          out + n * x.countPerImage, image(step.inputs[0], n, images), image(step.inputs[1], n, images), x.countPerImage, code)
+          out + n * x.countPerImage, image(step.inputs[0], n, images), image(step.inputs[1], n, images),
+          x.countPerImage, code)
       }
     default:
       for n in 0..<images.count { performElsewhere(step, n, images, code) }
@@ -129,7 +151,8 @@ package final class InferencePlan {
     _ columns: Int, outStride: Int? = nil
   ) {
     cblas_sgemm(
-      CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(rows), blasint(columns), blasint(depth), 1, a, blasint(depth), b,
+      CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(rows), blasint(columns), blasint(depth), 1, a, blasint(depth),
+      b,
       blasint(columns), 0, out, blasint(outStride ?? columns))
   }
 

@@ -14,7 +14,8 @@ package enum MatrixLibrary {
       let b = (0..<(depth * columns)).map { Float(($0 * 53) % 23) - 11 }
       var out = [Float](repeating: .nan, count: rows * columns)
       cblas_sgemm(
-        CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(rows), blasint(columns), blasint(depth), 1, a, blasint(depth), b,
+        CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(rows), blasint(columns), blasint(depth), 1, a,
+        blasint(depth), b,
         blasint(columns), 0, &out, blasint(columns))
       for row in 0..<rows {
         for column in 0..<columns {

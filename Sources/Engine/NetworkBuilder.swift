@@ -22,7 +22,9 @@ struct NetworkBuilder<Source: TensorSource> {
     self.consumers = consumers
     for (name, extents) in try graph.requiredTensors() {
       guard let found = source.extents(ofTensor: name) else { throw .tensor(name: name, reason: "it is missing") }
-      guard found == extents else { throw .tensor(name: name, reason: "its extents are \(found), the graph wants \(extents)") }
+      guard found == extents else {
+        throw .tensor(name: name, reason: "its extents are \(found), the graph wants \(extents)")
+      }
     }
   }
 
@@ -55,7 +57,9 @@ struct NetworkBuilder<Source: TensorSource> {
 
   /// The activation that directly follows, which is then absorbed.
   private mutating func followingActivation(_ name: inout String) -> Activation? {
-    guard let (index, node) = soleConsumer(of: name), case .activation(let activation) = node.operation else { return nil }
+    guard let (index, node) = soleConsumer(of: name), case .activation(let activation) = node.operation else {
+      return nil
+    }
     absorbed.insert(index)
     name = node.name
     return activation
@@ -82,7 +86,8 @@ struct NetworkBuilder<Source: TensorSource> {
     return packed.count
   }
 
-  private mutating func emit(_ node: Graph.Node, _ kernel: Step.Kernel, _ activation: Activation?, knownAs name: String) {
+  private mutating func emit(_ node: Graph.Node, _ kernel: Step.Kernel, _ activation: Activation?, knownAs name: String)
+  {
     let output = shapes.count
     shapes.append(shapesByName[name] ?? Shape(c: 1))
     valueByName[name] = output

@@ -3,7 +3,8 @@ internal import Glibc
 /// Kernels that work pixel by pixel on channels-last memory: `pixels` × `channels` floats.
 enum Pointwise {
   static func affine(
-    _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, pixels: Int, channels: Int, scale: UnsafePointer<Float>,
+    _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, pixels: Int, channels: Int,
+    scale: UnsafePointer<Float>,
     shift: UnsafePointer<Float>
   ) {
     for p in 0..<pixels {
@@ -46,7 +47,8 @@ enum Pointwise {
 
   /// x / (k + alpha/size · Σ x²)^beta over `size` neighbouring channels, ⌊size/2⌋ of them before (PyTorch's order).
   static func localResponseNorm(
-    _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, pixels: Int, channels: Int, _ size: Int, _ alpha: Float,
+    _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, pixels: Int, channels: Int, _ size: Int,
+    _ alpha: Float,
     _ beta: Float, _ k: Float
   ) {
     for p in 0..<pixels {

@@ -10,6 +10,7 @@ enum Pool {
     }
   }
 
+  /// A NaN under the window is its maximum.
   static func maximum(
     _ source: UnsafePointer<Float>, _ x: Shape, _ out: UnsafeMutablePointer<Float>, _ y: Shape, _ window: Window
   ) {
@@ -23,7 +24,7 @@ enum Pool {
           let column = x0 + kx * window.dilation.w
           guard column >= 0, column < x.w else { continue }
           let values = source + (row * x.w + column) * x.c
-          for c in 0..<x.c { target[c] = target[c] > values[c] ? target[c] : values[c] }
+          for c in 0..<x.c { target[c] = values[c] > target[c] || values[c].isNaN ? values[c] : target[c] }
         }
       }
     }

@@ -1,0 +1,48 @@
+import Engine
+import Testing
+
+@Suite("A plan answers what the definition says")
+struct PlanAgainstReferenceTests {
+  @Test(arguments: AwkwardGraph.all, [1, 3])
+  func answersAsDefined(_ awkward: AwkwardGraph, _ batch: Int) throws {
+    try compare(awkward.graph, batch: batch, seed: 7)
+  }
+
+  /// Values that share the arena's memory while both live would show here.
+  @Test(arguments: 0..<50)
+  func reusesTheArenaSoundly(_ seed: Int) throws {
+    var generator = Seeded(seed: UInt64(seed))
+    let graph = RandomGraph.make(&generator)
+    try compare(graph, batch: 1 + seed % 3, seed: UInt64(seed))
+  }
+
+  /// A run must not see what an earlier, larger one left behind.
+  @Test func anotherRunForgetsTheFirst() throws {
+    for awkward in AwkwardGraph.all {
+      let graph = awkward.graph
+      let weights = try SeededTensors(graph: graph, seed: 1)
+      let plan = try InferencePlan(network: CompiledNetwork(graph: graph, weights: weights), batchCapacity: 3)
+      var generator = Seeded(seed: 3)
+      let images = (0..<3).map { _ in generator.floats(graph.inputShape.count) }
+      let first = answers(of: plan, images)
+      let alone = answers(of: plan, [images[2]])
+      expectClose(alone[0], first[2], awkward.name)
+    }
+  }
+
+  private func compare(_ graph: Graph, batch: Int, seed: UInt64) throws {
+    var generator = Seeded(seed: seed)
+    let images = (0..<batch).map { _ in generator.floats(graph.inputShape.count, in: -2...2) }
+    let given = try planned(graph, images)
+    for (image, answer) in zip(images, given) {
+      expectClose(answer, try reference(graph, image), "\(graph.nodes.map { "\($0)" }.joined(separator: "\n"))")
+    }
+  }
+
+  private func expectClose(_ given: [Float], _ wanted: [Float], _ what: String) {
+    #expect(given.count == wanted.count)
+    // A NaN on either side fails the comparison.
+    let wrong = zip(given, wanted).enumerated().first { !(abs($1.0 - $1.1) <= 1e-5 + 1e-4 * abs($1.1)) }
+    #expect(wrong == nil, "\(what)")
+  }
+}
