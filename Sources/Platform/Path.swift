@@ -63,9 +63,11 @@ package struct Path: Hashable, Sendable {
     guard let first = bytes.first, first >= 0x20, first != 0x7F else { return 0 }
     if first < 0x80 { return 1 }
     let length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2
-    guard first >= 0xC2, bytes.count >= length, String(validating: bytes.prefix(length), as: UTF8.self) != nil else {
-      return 0
-    }
+    let second = bytes.dropFirst().first ?? 0
+    let isControl = first == 0xC2 && second < 0xA0
+    guard first >= 0xC2, !isControl, bytes.count >= length,
+      String(validating: bytes.prefix(length), as: UTF8.self) != nil
+    else { return 0 }
     return length
   }
 }
