@@ -85,7 +85,10 @@ struct ConfigurationTests {
     (["after = \"keep\"": "after = ‸\"burn\""], "[watches.inbox] after must be "),
     (["after = \"keep\"": "after = ‸\"move:$/in/done\""], "[watches.inbox] after moves to "),
     (["on_failure = \"quarantine:$/bad\"": "on_failure = ‸\"drop\""], "[watches.inbox] on_failure must be "),
-    (["on_failure = \"quarantine:$/bad\"": "on_failure = ‸\"quarantine:$/in/bad\""], "[watches.inbox] on_failure is below"),
+    (
+      ["on_failure = \"quarantine:$/bad\"": "on_failure = ‸\"quarantine:$/in/bad\""],
+      "[watches.inbox] on_failure is below"
+    ),
     (["file = \"$/model\"": "file = ‸\"$/gone\""], "[models.default] file "),
   ])
   func tellsWhereAndWhat(_ replacements: [String: String], _ reason: String) {
@@ -124,7 +127,8 @@ struct ConfigurationTests {
   @Test func tellsEverythingAtOnceInTheOrderOfTheFile() {
     let document = Self.document([
       "workers = 2": "workers = ‸0", "file = \"$/model\"": "file = ‸\"$/gone\"", "settle_ms = 10": "settle_ms = ‸0",
-      "after = \"keep\"": "after = ‸7", "path = \"$/in\"": "path = ‸\"$/gone\"", "sinks = [\"csv\"]": "sinks = ‸[\"x\"]",
+      "after = \"keep\"": "after = ‸7", "path = \"$/in\"": "path = ‸\"$/gone\"",
+      "sinks = [\"csv\"]": "sinks = ‸[\"x\"]",
     ])
     let found = problems(document)
     #expect(found.map(\.position) == marks(document), "\(found)")
