@@ -23,18 +23,19 @@ package enum Clock {
 }
 
 extension Duration {
-  /// Whole nanoseconds; what is too long for the type is its largest value.
+  /// Whole nanoseconds; what is too long for the type is its largest value, or its least.
   package var nanoseconds: Int64 {
     let (seconds, attoseconds) = components
     let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-    return overflow ? Int64.max : product + attoseconds / 1_000_000_000
+    let (sum, carry) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
+    return overflow || carry ? (seconds < 0 ? Int64.min : Int64.max) : sum
   }
 }
 
 extension timespec {
-  /// A moment on the monotonic clock so long from now.
+  /// A moment on the monotonic clock so long from now; now if the duration is negative.
   init(monotonicAfter duration: Duration) {
-    let moment = Clock.monotonicNanoseconds().addingReportingOverflow(duration.nanoseconds)
+    let moment = Clock.monotonicNanoseconds().addingReportingOverflow(max(0, duration.nanoseconds))
     let nanoseconds = moment.overflow ? Int64.max : moment.partialValue
     self.init(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
   }

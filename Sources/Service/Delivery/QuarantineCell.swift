@@ -1,17 +1,23 @@
-internal import Platform
+package import Platform
 
 /// The place of one file in quarantine: the file under its own name and `<name>.reason.txt` beside it.
 ///
 /// The reason is written first and names the arrival, so that after a crash the same arrival finds the same place again.
-struct QuarantineCell {
+package struct QuarantineCell {
   let arrival: Arrival
   let reason: String
   let directory: Path
 
+  package init(arrival: Arrival, reason: String, directory: Path) {
+    self.arrival = arrival
+    self.reason = reason
+    self.directory = directory
+  }
+
   /// Moves the file in, never over another.
   ///
   /// - Returns: where the file is now.
-  func take(_ source: Path) throws(PlatformError) -> Path {
+  package func take(_ source: Path) throws(PlatformError) -> Path {
     try Directory.create(directory, mode: 0o750)
     for number in 0..<10_000 {
       let target = directory.appending(name(source.lastComponent, number))
@@ -22,8 +28,13 @@ struct QuarantineCell {
         continue
       }
       try AtomicFile.write(note, Array(text(source).utf8), mode: 0o640)
-      try moveFile(from: source, toFree: target)
-      return target
+      do throws(PlatformError) {
+        try moveFile(from: source, toFree: target)
+        return target
+      } catch .system(_, _, 17) {
+        // A copy to another file system that a crash cut off before the source went, or somebody else's file.
+        continue
+      }
     }
     throw .system(call: "quarantine", path: directory.displayed, errno: 17)
   }

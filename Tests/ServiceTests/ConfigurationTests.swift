@@ -1,0 +1,145 @@
+import Service
+import TestSupport
+import Testing
+
+/// In the documents `‸` stands before each place where a problem is expected, `$` for the folder of the test.
+@Suite(.timeLimit(.minutes(1)))
+struct ConfigurationTests {
+  private let scratch = Scratch()
+
+  init() {
+    scratch.folder("in")
+    scratch.folder("in2")
+    Files.write([1], to: scratch("model"))
+  }
+
+  private func problems(_ document: String) -> [ConfigurationError.Problem] {
+    let text = document.replacing("‸", with: "").replacing("$", with: scratch.path)
+    do throws(ConfigurationError) {
+      _ = try Configuration.parse(Array(text.utf8), file: "lookout.toml")
+      return []
+    } catch {
+      return error.problems
+    }
+  }
+
+  /// The marked places, in order.
+  private func marks(_ document: String) -> [FilePosition] {
+    var places: [FilePosition] = []
+    var line = 1
+    var column = 1
+    for character in document.replacing("$", with: scratch.path) {
+      switch character {
+      case "‸": places.append(FilePosition(line: line, column: column))
+      case "\n": (line, column) = (line + 1, 1)
+      default: column += 1
+      }
+    }
+    return places
+  }
+
+  /// A valid document in which single lines can be replaced.
+  private static func document(_ replacements: [String: String] = [:], more: String = "") -> String {
+    var lines = [
+      "[daemon]", "workers = 2", "[models.default]", "file = \"$/model\"", "[sinks.csv]", "plugin = \"csv\"",
+      "path = \"$/out.csv\"", "[watches.inbox]", "path = \"$/in\"", "sinks = [\"csv\"]", "settle_ms = 10",
+      "after = \"keep\"", "on_failure = \"quarantine:$/bad\"",
+    ]
+    for (old, new) in replacements {
+      guard let index = lines.firstIndex(of: old) else { preconditionFailure("no line \(old)") }
+      lines[index] = new
+    }
+    return lines.joined(separator: "\n") + "\n" + more
+  }
+
+  @Test func readsAValidFile() throws {
+    let text = Self.document().replacing("$", with: scratch.path)
+    let configuration = try Configuration.parse(Array(text.utf8), file: "lookout.toml")
+    #expect(configuration.daemon.workers == 2)
+    #expect(configuration.models.map(\.name) == ["default"])
+    #expect(configuration.sinks.map(\.plugin) == ["csv"])
+    #expect(configuration.sinks.first?.optionsJSON == "{\"path\":\"\(scratch.path)/out.csv\"}")
+    let watch = try #require(configuration.watches.first)
+    #expect(watch.path == scratch("in"))
+    #expect(watch.settleMilliseconds == 10)
+    #expect(watch.after == .keep)
+    #expect(watch.onFailure == scratch("bad"))
+    Files.write(Array(text.utf8), to: scratch("lookout.toml"))
+    #expect(try Configuration.load(path: scratch("lookout.toml")) == configuration)
+  }
+
+  @Test(arguments: [
+    (["workers = 2": "‸speed = 2"], "[daemon] has no key speed; there are: "),
+    (["workers = 2": "workers = ‸\"two\""], "[daemon] workers must be a whole number from 1 to 256"),
+    (["workers = 2": "workers = ‸0"], "[daemon] workers must be a whole number from 1 to 256"),
+    (["workers = 2": "workers = ‸257"], "[daemon] workers must be a whole number from 1 to 256"),
+    (["workers = 2": "listen = ‸[\"x\"]"], "[daemon] listen must be empty"),
+    (["settle_ms = 10": "recursive = ‸1"], "[watches.inbox] recursive must be true or false"),
+    (["settle_ms = 10": "mode = ‸\"never\""], "[watches.inbox] mode must be one of auto, events, poll, not \"never\""),
+    (["settle_ms = 10": "model = ‸\"other\""], "[watches.inbox] model \"other\" is not there; there are: default"),
+    (["settle_ms = 10": "include = ‸\"*.jpg\""], "[watches.inbox] include must be a list of strings"),
+    (["sinks = [\"csv\"]": "sinks = ‸[\"sql\"]"], "[watches.inbox] sink \"sql\" is not there; there are: csv"),
+    (["sinks = [\"csv\"]": "sinks = ‸[]"], "[watches.inbox] sinks must name at least one of: csv"),
+    (["path = \"$/in\"": "path = ‸\"$/gone\""], "[watches.inbox] path "),
+    (["path = \"$/in\"": "path = ‸\"in\""], "[watches.inbox] path must be absolute, not \"in\""),
+    (["after = \"keep\"": "after = ‸\"burn\""], "[watches.inbox] after must be "),
+    (["after = \"keep\"": "after = ‸\"move:$/in/done\""], "[watches.inbox] after moves to "),
+    (["on_failure = \"quarantine:$/bad\"": "on_failure = ‸\"drop\""], "[watches.inbox] on_failure must be "),
+    (
+      ["on_failure = \"quarantine:$/bad\"": "on_failure = ‸\"quarantine:$/in/bad\""],
+      "[watches.inbox] on_failure is below"
+    ),
+    (["file = \"$/model\"": "file = ‸\"$/gone\""], "[models.default] file "),
+  ])
+  func tellsWhereAndWhat(_ replacements: [String: String], _ reason: String) {
+    let document = Self.document(replacements)
+    let found = problems(document)
+    #expect(found.map(\.position) == marks(document), "\(found)")
+    #expect(found.first?.reason.hasPrefix(reason) == true, "\(found)")
+  }
+
+  @Test(arguments: [
+    ("‸[extra]\na = 1\n", "unknown table extra; there are: "),
+    ("‸[sinks.two]\nplugin = \"json\"\npath = \"$/out.csv\"\n", "[sinks.two] writes to "),
+    ("‸[sinks.two]\nplugin = \"json\"\npath = \"$/in/out.json\"\n", "[sinks.two] writes to "),
+    ("‸[sinks.two]\npath = \"$/out.json\"\n", "[sinks.two] lacks plugin, a string"),
+    ("[watches.two]\npath = ‸\"$/in/sub/\"\nsinks = [\"csv\"]\n", "[watches.two] path "),
+    ("[watches.two]\npath = ‸\"$/in\"\nsinks = [\"csv\"]\n", "[watches.two] path "),
+  ])
+  func checksTheTablesAgainstEachOther(_ more: String, _ reason: String) {
+    scratch.folder("in/sub")
+    let document = Self.document(more: more)
+    let found = problems(document)
+    #expect(found.map(\.position.line) == marks(document).map(\.line), "\(found)")
+    #expect(found.first?.reason.hasPrefix(reason) == true, "\(found)")
+  }
+
+  @Test func aNeighbourIsNoOverlap() {
+    #expect(problems(Self.document(more: "[watches.two]\npath = \"$/in2\"\nsinks = [\"csv\"]\n")).isEmpty)
+  }
+
+  @Test func aSyntaxErrorIsToldWithItsPlace() {
+    let found = problems("[daemon]\nworkers = = 2\n")
+    #expect(found.count == 1)
+    #expect(found.first?.position == FilePosition(line: 2, column: 11))
+  }
+
+  @Test func tellsEverythingAtOnceInTheOrderOfTheFile() {
+    let document = Self.document([
+      "workers = 2": "workers = ‸0", "file = \"$/model\"": "file = ‸\"$/gone\"", "settle_ms = 10": "settle_ms = ‸0",
+      "after = \"keep\"": "after = ‸7", "path = \"$/in\"": "path = ‸\"$/gone\"",
+      "sinks = [\"csv\"]": "sinks = ‸[\"x\"]",
+    ])
+    let found = problems(document)
+    #expect(found.map(\.position) == marks(document), "\(found)")
+  }
+
+  @Test func anEmptyFileLacksItsTables() {
+    #expect(problems("").map(\.reason).count == 3)
+  }
+
+  @Test func aMissingFileIsToldAsOne() {
+    let error = #expect(throws: ConfigurationError.self) { try Configuration.load(path: scratch("none.toml")) }
+    #expect(error?.description.contains("cannot be read: ") == true)
+  }
+}
