@@ -6,7 +6,7 @@ struct ArenaLayout {
 
   /// Greedy, largest first: each value takes the lowest place that is free while it lives.
   ///
-  /// - Parameter batchCapacity: how many images each value must hold.
+  /// `batchCapacity` is how many images each value must hold.
   init(_ network: CompiledNetwork, batchCapacity: Int) {
     offsets = [Int](repeating: 0, count: network.shapes.count)
     var firstUse = [Int](repeating: Int.max, count: network.shapes.count)

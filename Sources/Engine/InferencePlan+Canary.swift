@@ -15,7 +15,9 @@ extension InferencePlan {
     picture.withUnsafeBufferPointer { picture in
       guard let base = picture.baseAddress else { return }
       answers.withUnsafeMutableBufferPointer { output in
-        withUnsafePointer(to: base) { images in run(images: UnsafeBufferPointer(start: images, count: 1), output: output) }
+        withUnsafePointer(to: base) { images in
+          run(images: UnsafeBufferPointer(start: images, count: 1), output: output)
+        }
       }
     }
     return answers

@@ -17,7 +17,8 @@ package final class InferencePlan {
   /// Bytes of arena and scratch; the weights are the network's.
   package var workspaceBytes: Int { (layout.count + patchCapacity) * 4 }
 
-  /// - Parameter batchCapacity: the largest batch `run` may be given.
+  /// Lays out the memory of a plan; `batchCapacity` is the largest batch `run` may be given.
+  ///
   /// - Throws: `EngineError.graph` if the workspace would pass 16 GiB, or a product has more rows or columns than the
   ///   matrix library can count.
   package init(network: CompiledNetwork, batchCapacity: Int) throws(EngineError) {

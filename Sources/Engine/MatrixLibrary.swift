@@ -2,7 +2,9 @@ internal import COpenBLAS
 
 /// OpenBLAS as the engine uses it: one thread a caller, and proved before it is trusted.
 package enum MatrixLibrary {
-  /// Makes every product run on the thread that asks for it (`openblas_set_num_threads`). Once, before the first plan.
+  /// Makes every product run on the thread that asks for it (`openblas_set_num_threads`).
+  ///
+  /// Once, before the first plan.
   package static func useOneThread() { openblas_set_num_threads(1) }
 
   /// Compares a few products with a naive sum; some builds compute wrong results on some processors.

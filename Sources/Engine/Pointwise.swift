@@ -12,7 +12,7 @@ enum Pointwise {
     }
   }
 
-  /// - Parameter isSpread: `b` has one number a channel.
+  /// The product, element by element; with `isSpread`, `b` has one number a channel.
   static func multiply(
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, pixels: Int, channels: Int,
     isSpread: Bool

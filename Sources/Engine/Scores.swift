@@ -4,9 +4,8 @@ internal import Glibc
 package enum Scores {
   /// The most probable classes, most probable first; equals stand in the order of their index.
   ///
-  /// - Parameters:
-  ///   - row: one image's answers.
-  ///   - areProbabilities: they went through softmax already; otherwise they do here.
+  /// `row` holds one image's answers; `areProbabilities` says that they went through softmax already, otherwise they
+  /// do here.
   package static func topK(
     _ row: UnsafeBufferPointer<Float>, _ k: Int, areProbabilities: Bool
   ) -> [(index: Int, probability: Float)] {

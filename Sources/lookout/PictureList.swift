@@ -5,7 +5,9 @@ internal import Platform
 enum PictureList {
   private static let suffixes: Set<String> = ["jpg", "jpeg", "jpe", "jfif", "png", "bmp"]
 
-  /// Files stand as given, whatever they are; a folder gives its pictures, and those of the folders in it, sorted by
+  /// Files stand as given, whatever they are.
+  ///
+  /// A folder gives its pictures, and those of the folders in it, sorted by
   /// name. Links to folders inside a folder are not followed.
   ///
   /// - Throws: `Failure` for a path that is not there or a folder that cannot be listed.

@@ -48,9 +48,10 @@ final class Disposer: Sendable {
     var done: [(id: String, state: ArrivalState, finalPath: [UInt8]?)] = []
     for leaving in ready {
       heartbeat.beat()
-      done.append(
-        dispose(leaving.arrival, leaving.rejectedBy.isEmpty ? leaving.disposition : leaving.disposition.staying))
+      let disposition = leaving.rejectedBy.isEmpty ? leaving.disposition : leaving.disposition.staying
+      if let end = dispose(leaving.arrival, disposition) { done.append(end) }
     }
+    guard !done.isEmpty else { return 0 }
     let isStored = ledger.patiently(heartbeat, until: { isEnding.withLock { $0 } }) { () throws(LedgerError) in
       try ledger.disposed(done, now: Clock.wallNanoseconds())
       return true
@@ -58,9 +59,10 @@ final class Disposer: Sendable {
     return isStored == true ? done.count : 0
   }
 
+  /// Lets one file go; nil if it cannot leave now and is to be tried again with the next pass.
   private func dispose(
     _ arrival: Arrival, _ disposition: Disposition
-  ) -> (id: String, state: ArrivalState, finalPath: [UInt8]?) {
+  ) -> (id: String, state: ArrivalState, finalPath: [UInt8]?)? {
     let source = Path(arrival.path)
     let status = try? FileStatus.of(source, followingLinks: false)
     let isOurs = status?.identity == arrival.identity
@@ -74,13 +76,14 @@ final class Disposer: Sendable {
         tally.disposed.add()
         return (arrival.id, .disposed, nil)
       case .move(let directory):
+        if isOurs { try Directory.create(Path(directory), mode: 0o750) }
         let target = isOurs ? try moveFile(from: source, intoDirectory: Path(directory)) : nil
         tally.disposed.add()
         return (arrival.id, .disposed, target?.bytes)
       case .quarantine(let directory, let reason):
-        tally.quarantined.add()
         let cell = QuarantineCell(arrival: arrival, reason: reason, directory: Path(directory))
         let target = isOurs ? try cell.take(source) : nil
+        tally.quarantined.add()
         Journal.log(
           .warning, "\(source.displayed) is quarantined: \(reason)", id: .quarantined,
           fields: [("LOOKOUT_ID", arrival.id), ("LOOKOUT_WATCH", arrival.watch)])
@@ -88,10 +91,9 @@ final class Disposer: Sendable {
       }
     } catch {
       Journal.log(
-        .error, "\(source.displayed) is answered but cannot leave its folder: \(error)", id: .disposalFailed,
-        fields: [("LOOKOUT_ID", arrival.id)])
-      if case .quarantine = disposition { return (arrival.id, .quarantined, nil) }
-      return (arrival.id, .disposed, nil)
+        .error, "\(source.displayed) is answered but cannot leave its folder, tried again later: \(error)",
+        id: .disposalFailed, fields: [("LOOKOUT_ID", arrival.id)])
+      return nil
     }
   }
 }

@@ -2,6 +2,7 @@
 // are, and feeds the watchdog only while every stage moves or rests. It runs on the main thread and never does the
 // stages' work.
 
+internal import Engine
 internal import Platform
 internal import Synchronization
 
@@ -27,6 +28,8 @@ package final class Daemon {
     self.startedAt = startedAt
     let configuration = try Configuration.load(path: configurationPath)
     self.configuration = configuration
+    MatrixLibrary.useOneThread()
+    try MatrixLibrary.prove()
     let state = Path(configuration.daemon.stateDir)
     let runtime = Path(configuration.daemon.runtimeDir)
     try Directory.create(state, mode: 0o750)
