@@ -96,7 +96,8 @@ let package = Package(
     tests("ImagingTests", ["Imaging"], exclude: ["Fixtures"]),
     tests("EngineTests", ["Engine", "CKernels", "CShims"], exclude: ["Fixtures"]),
     tests("ModelZooTests", ["ModelZoo", "Engine"], exclude: ["Fixtures"]),
-    tests("ServiceTests", ["Service", "Platform", "Imaging", "Engine", "SinkProtocol"]),
+    tests(
+      "ServiceTests", ["Service", "Platform", "Imaging", "Engine", "SinkProtocol", "CSQLite"], exclude: ["Fixtures"]),
     tests("SinkTests", ["SinkProtocol", "CSinkABI", "Platform", "LookoutSinkKit"]),
     tests("EndToEndTests", ["Platform", "CSQLite"]),
   ],

@@ -90,6 +90,17 @@ package final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     }
   }
 
+  /// The next element if one comes in time; nil otherwise, and when the queue is closed and empty.
+  package func take(within limit: Duration) -> Element? {
+    locked {
+      var deadline = timespec(monotonicAfter: limit)
+      while used == 0, !closed {
+        if pthread_cond_timedwait(notEmpty, mutex, &deadline) == ETIMEDOUT { break }
+      }
+      return removeFirst()
+    }
+  }
+
   /// Takes a batch: waits for one element, then lingers for more.
   ///
   /// - Parameters:

@@ -9,12 +9,15 @@ extension Path {
   }
 }
 
-/// Moves a file into a folder under its own name, or `name-1`, `name-2` … where that is taken; never over another file.
+/// Moves a file into a folder under its own or another name, or `name-1`, `name-2` … where that is taken; never over
+/// another file.
 ///
 /// - Returns: where the file is now, durably.
 @discardableResult
-package func moveFile(from source: Path, intoDirectory directory: Path) throws(PlatformError) -> Path {
-  let name = source.lastComponent
+package func moveFile(
+  from source: Path, intoDirectory directory: Path, named newName: [UInt8]? = nil
+) throws(PlatformError) -> Path {
+  let name = newName ?? source.lastComponent
   let dot = name.lastIndex(of: UInt8(ascii: ".")) ?? name.count
   for number in 0..<100_000 {
     let free = number == 0 ? name : Array(name[..<dot]) + Array("-\(number)".utf8) + Array(name[dot...])

@@ -3,7 +3,8 @@ internal import Glibc
 /// Remembers, beyond the daemon's death, what each working thread had in hand.
 ///
 /// A small file in the runtime directory, mapped shared: the kernel keeps what was stored in it when the process dies of
-/// anything. One slot a thread, written by that thread alone; `set` and `clear` make no system call and never block.
+/// anything. A slot belongs to one thread and is written by it alone: a decoder has one, a classifier one for each image
+/// of a batch. `set` and `clear` make no system call and never block.
 /// Read the earlier run's file with `report` before making a new one at the same path.
 package final class FlightRecorder: @unchecked Sendable {
   /// The file cannot be made; the daemon can run without it.
@@ -38,7 +39,9 @@ package final class FlightRecorder: @unchecked Sendable {
 
   /// Bytes of an id that a slot can hold.
   package static let idLimit = slotSize - 16
-  /// How many threads have a slot.
+  /// The most slots: 256 decoders, and as many classifiers with 256 images each.
+  package static let slotLimit = 256 + 256 * 256
+  /// How many slots there are.
   package let slots: Int
   private let path: String
   private let base: UnsafeMutableRawPointer
@@ -48,7 +51,7 @@ package final class FlightRecorder: @unchecked Sendable {
 
   /// Makes the file anew, over that of an earlier run.
   package init(path: String, slots: Int) throws(Unavailable) {
-    precondition(slots > 0 && slots <= 4_096, "a slot for each thread")
+    precondition(slots > 0 && slots <= Self.slotLimit, "a slot for each thing in hand")
     self.path = path
     self.slots = slots
     let size = (slots + 1) * Self.slotSize
@@ -163,7 +166,10 @@ package final class FlightRecorder: @unchecked Sendable {
     let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
     guard file >= 0 else { return [] }
     defer { Glibc.close(file) }
-    return [UInt8](unsafeUninitializedCapacity: 4_097 * slotSize) { buffer, count in
+    var status = stat()
+    guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return [] }
+    let size = min(Int(status.st_size), (slotLimit + 1) * slotSize)
+    return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
       while count < buffer.count {
         let got = read(file, buffer.baseAddress.map { $0 + count }, buffer.count - count)
         guard got > 0 else { break }

@@ -58,8 +58,8 @@ struct LedgerSinkTests {
     #expect(ready.map(\.rejectedBy) == [["csv"], []])
     #expect(try ledger.counts().sinks["csv"]?.deadLetters == 1)
 
-    #expect(try ledger.redrive(sink: "csv") == 1)
-    #expect(try ledger.redrive(sink: "json") == 0)
+    #expect(try ledger.redrive(sink: "csv", now: 9) == 1)
+    #expect(try ledger.redrive(sink: "json", now: 9) == 0)
     let entries = try ledger.pending(sink: "csv", after: 2, limit: 9, byteLimit: .max)
     #expect(entries.map(\.arrivalID) == ["a3", "a4", "a1"])
     #expect(entries.last?.record == Array("record 1".utf8))

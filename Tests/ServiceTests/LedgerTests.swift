@@ -85,15 +85,12 @@ struct LedgerTests {
     #expect(try ledger.counts().awaitingSinks == 1)
   }
 
-  @Test func countsStrikesAndAttempts() throws {
+  @Test func countsStrikes() throws {
     try admit([1, 2], to: ledger)
     #expect(try ledger.strike(["a1", "nobody"]).map(\.strikes) == [1])
     #expect(try ledger.strike(["a1", "a2"]).map(\.strikes) == [2, 1])
-    #expect(try ledger.recordAttempt("a2") == 1)
-    #expect(try ledger.recordAttempt("a2") == 2)
     let arrivals = try fixture.afterCrash().unfinished()
     #expect(arrivals.map(\.strikes) == [2, 1])
-    #expect(arrivals.map(\.attempts) == [0, 2])
   }
 
   @Test func aStruckFileGoesToQuarantineWithoutAResult() throws {

@@ -8,6 +8,12 @@ package struct Configuration: Equatable, Sendable {
   package var watches: [WatchSettings] = []
   package var sinks: [SinkSettings] = []
 
+  /// The largest batch of any model.
+  package var maxBatch: Int { models.map(\.maxBatch).max() ?? 1 }
+
+  /// How many things the decoders and classifiers have in hand at once.
+  package var slotsInHand: Int { daemon.workers * (1 + maxBatch) }
+
   /// Whether only models differ, so that they can be swapped without a break.
   package func isSame(exceptModels other: Configuration) -> Bool {
     daemon == other.daemon && watches == other.watches && sinks == other.sinks

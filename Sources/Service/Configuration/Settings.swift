@@ -15,6 +15,9 @@ package struct ModelSettings: Equatable, Sendable {
   package var topK: Int
   package var maxBatch: Int
   package var maxDelayMilliseconds: Int
+
+  /// How many decoded pictures may be in memory: a batch for each classifier, and two for each decoder beside it.
+  package func slotCount(workers: Int) -> Int { (maxBatch + 2) * workers }
 }
 
 /// `[watches.NAME]`: a folder, its model and its sinks.

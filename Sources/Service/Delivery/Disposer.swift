@@ -1,6 +1,6 @@
 // The last stage, one thread `dispose`. It lets a source go once every sink of its watch has its result durably, or once
 // its failure is recorded: keep, delete, move or quarantine. It never touches a file that is not the one answered, and
-// every step can be done again after a crash.
+// every step can be done again after a crash. A file that cannot leave now is postponed and holds up no other.
 
 internal import Platform
 internal import Synchronization
@@ -36,30 +36,47 @@ final class Disposer: Sendable {
     while true {
       let isLast = isEnding.withLock { $0 }
       heartbeat.begin()
-      while pass() > 0 { heartbeat.beat() }
+      while pass() { heartbeat.beat() }
       heartbeat.rest()
       if isLast { return }
-      bell.wait(for: .seconds(30))
+      bell.wait(for: timeUntilNext)
     }
   }
 
-  private func pass() -> Int {
-    guard let ready = try? ledger.readyToDispose(limit: 256), !ready.isEmpty else { return 0 }
+  private var timeUntilNext: Duration {
+    guard let due = try? ledger.nextDisposal() else { return .seconds(30) }
+    // At least a moment, so that a ledger that takes no writes is not asked without a pause.
+    return .nanoseconds(min(30_000_000_000, max(100_000_000, due - Clock.monotonicNanoseconds())))
+  }
+
+  /// Lets go of some files; false when nothing more is to be done now.
+  private func pass() -> Bool {
+    let now = Clock.monotonicNanoseconds()
+    guard let ready = try? ledger.readyToDispose(limit: 256, at: now), !ready.isEmpty else { return false }
     var done: [(id: String, state: ArrivalState, finalPath: [UInt8]?)] = []
+    var postponed: [(id: String, due: Int64)] = []
     for leaving in ready {
       heartbeat.beat()
       let disposition = leaving.rejectedBy.isEmpty ? leaving.disposition : leaving.disposition.staying
-      if let end = dispose(leaving.arrival, disposition) { done.append(end) }
+      if let end = dispose(leaving.arrival, disposition) {
+        done.append(end)
+      } else {
+        postponed.append((leaving.arrival.id, now + Self.wait(after: leaving.arrival.attempts)))
+      }
     }
-    guard !done.isEmpty else { return 0 }
     let isStored = ledger.patiently(heartbeat, until: { isEnding.withLock { $0 } }) { () throws(LedgerError) in
       try ledger.disposed(done, now: Clock.wallNanoseconds())
+      try ledger.postpone(postponed)
       return true
     }
-    return isStored == true ? done.count : 0
+    return isStored == true
   }
 
-  /// Lets one file go; nil if it cannot leave now and is to be tried again with the next pass.
+  /// Nanoseconds until a file is tried again that failed so often before: one second, twice as long each time, at most a
+  /// minute.
+  static func wait(after attempts: Int) -> Int64 { min(60, 1 << Int64(min(attempts, 6))) * 1_000_000_000 }
+
+  /// Lets one file go; nil if it cannot leave now and is to be tried again later.
   private func dispose(
     _ arrival: Arrival, _ disposition: Disposition
   ) -> (id: String, state: ArrivalState, finalPath: [UInt8]?)? {
@@ -90,9 +107,11 @@ final class Disposer: Sendable {
         return (arrival.id, .quarantined, target?.bytes)
       }
     } catch {
-      Journal.log(
-        .error, "\(source.displayed) is answered but cannot leave its folder, tried again later: \(error)",
-        id: .disposalFailed, fields: [("LOOKOUT_ID", arrival.id)])
+      if arrival.attempts == 0 {
+        Journal.log(
+          .error, "\(source.displayed) is answered but cannot leave its folder, tried again until it can: \(error)",
+          id: .disposalFailed, fields: [("LOOKOUT_ID", arrival.id), ("LOOKOUT_WATCH", arrival.watch)])
+      }
       return nil
     }
   }

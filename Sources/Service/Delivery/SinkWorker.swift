@@ -30,10 +30,15 @@ final class SinkWorker: Sendable {
   private let state = Mutex(State())
   private let bell = Bell()
   private let acknowledged: @Sendable () -> Void
+  private let tally: SinkTally
 
   /// `acknowledged`: called after each durable step of the sink; sources may be ready to leave.
-  init(settings: SinkSettings, ledger: Ledger, launch: SinkLaunch, acknowledged: @escaping @Sendable () -> Void) {
+  init(
+    settings: SinkSettings, ledger: Ledger, launch: SinkLaunch, tally: SinkTally,
+    acknowledged: @escaping @Sendable () -> Void
+  ) {
     self.settings = settings
+    self.tally = tally
     self.ledger = ledger
     self.launch = launch
     self.acknowledged = acknowledged
@@ -76,6 +81,7 @@ final class SinkWorker: Sendable {
         process.close()
       } catch {
         let isFirst = backoff.failures == 0
+        tally.failures.add()
         let wait = backoff.failed(fraction: Double.random(in: 0..<1))
         state.withLock { $0.condition = .benched("\(error)") }
         if isFirst {
@@ -154,6 +160,7 @@ final class SinkWorker: Sendable {
       }
       guard isStored == true else { return }
       backoff.succeeded()
+      count(entries, rejected: rejected.count)
       for reject in rejected {
         Journal.log(
           .warning, "sink \(settings.name) rejected a result, now a dead letter: \(reject.reason)", id: .deadLetter,
@@ -161,6 +168,13 @@ final class SinkWorker: Sendable {
       }
       acknowledged()
     }
+  }
+
+  private func count(_ entries: [Service.OutboxEntry], rejected: Int) {
+    let now = Clock.wallNanoseconds()
+    tally.delivered.add(entries.count - rejected)
+    tally.rejected.add(rejected)
+    for entry in entries where entry.committedNanoseconds > 0 { tally.delivery.add(now - entry.committedNanoseconds) }
   }
 
   /// Writes entries until each is accepted or rejected; those to be retried are sent again, the others not.

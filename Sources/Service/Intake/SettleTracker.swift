@@ -34,6 +34,7 @@ package struct SettleTracker {
   }
 
   private struct Waiting {
+    var heardAt: Int64
     var due: Int64
     var lastLook: Look?
     var restingSince: Int64
@@ -65,7 +66,9 @@ package struct SettleTracker {
   package mutating func heard(of key: Key, announced: Bool, now: Int64) {
     let settle = settleNanoseconds[key.watch]
     var entry =
-      waiting[key] ?? Waiting(due: now + settle, lastLook: nil, restingSince: now, extensions: 0, isAnnounced: false)
+      waiting[key]
+      ?? Waiting(
+        heardAt: now, due: now + settle, lastLook: nil, restingSince: now, extensions: 0, isAnnounced: false)
     if announced {
       entry.isAnnounced = true
       entry.due = now
@@ -110,6 +113,15 @@ package struct SettleTracker {
 
   /// Forgets a file that is gone or not to be taken.
   package mutating func forget(_ key: Key) { waiting[key] = nil }
+
+  /// Forgets all files, when nothing is to be taken for a while.
+  package mutating func forgetAll() { waiting = [:] }
+
+  /// When the oldest waiting file was first heard of, if any waits.
+  package var oldest: Int64? { waiting.values.lazy.map(\.heardAt).min() }
+
+  /// When a file was first heard of.
+  package func heardAt(_ key: Key) -> Int64? { waiting[key]?.heardAt }
 
   /// Forgets the files of one folder tree, for instance when its root vanished.
   package mutating func forget(watch: Int, below prefix: [UInt8]) {

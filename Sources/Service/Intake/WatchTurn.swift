@@ -1,5 +1,6 @@
 internal import Imaging
 internal import Platform
+internal import Synchronization
 
 /// The watch thread's own state: trees, waiting files and what is ready to be admitted.
 struct WatchTurn {
@@ -18,13 +19,17 @@ struct WatchTurn {
   private var ready: [(watch: Int, path: [UInt8], identity: FileIdentity)] = []
   /// Files that were passed over, so that the journal names each only once.
   private var passedOver: Set<FileIdentity> = []
+  /// Nothing is taken; folders are observed all the same.
+  private var isPaused = false
+  private let tell: (Int, WatchCondition) -> Void
   /// The queue was closed under us: nothing more can be handed on.
   private(set) var isRefused = false
 
   init(
     watches: [WatchSettings], ledger: Ledger, candidates: BoundedQueue<Candidate>, tally: Tally, inotify: Inotify,
-    heartbeat: Heartbeat
+    heartbeat: Heartbeat, tell: @escaping (Int, WatchCondition) -> Void
   ) {
+    self.tell = tell
     self.ledger = ledger
     self.candidates = candidates
     self.tally = tally
@@ -81,9 +86,10 @@ struct WatchTurn {
     return isComplete
   }
 
-  private mutating func setCondition(_ condition: WatchedTree.Condition, of index: Int, detail: String) {
+  private mutating func setCondition(_ condition: WatchCondition, of index: Int, detail: String) {
     guard trees[index].condition != condition else { return }
     trees[index].condition = condition
+    tell(index, condition)
     let tree = trees[index]
     if condition == .offline {
       tracker.forget(watch: index, below: tree.root.bytes)
@@ -92,6 +98,17 @@ struct WatchTurn {
     Journal.log(
       condition == .offline ? .warning : .info,
       "watch \(tree.settings.name) is \(condition): \(tree.root.displayed) \(detail)", id: .watchCondition)
+  }
+
+  /// While paused nothing is remembered of files, however many arrive: the end of the pause lists everything.
+  mutating func setPaused(_ isPaused: Bool) {
+    guard self.isPaused != isPaused else { return }
+    self.isPaused = isPaused
+    if isPaused {
+      tracker.forgetAll()
+    } else {
+      for index in trees.indices { trees[index].nextListing = 0 }
+    }
   }
 
   mutating func handle(_ event: InotifyEvent) {
@@ -137,7 +154,14 @@ struct WatchTurn {
   }
 
   mutating func heard(of key: SettleTracker.Key, announced: Bool) {
+    if isPaused { return }
     tracker.heard(of: key, announced: announced, now: Clock.monotonicNanoseconds())
+  }
+
+  /// Tells how many files wait to be whole, and since when.
+  func tellWaiting() {
+    tally.settling.store(tracker.count, ordering: .relaxed)
+    tally.oldestSettling.store(tracker.oldest ?? 0, ordering: .relaxed)
   }
 
   /// How long the thread may wait for events before a duty of its own is due.
@@ -165,6 +189,7 @@ struct WatchTurn {
 
   /// Compares a folder, and those below, with the ledger; what is new is looked at.
   private mutating func list(_ directory: Path, in index: Int) {
+    if isPaused { return }
     var folders = [directory]
     while let folder = folders.popLast(), !isRefused {
       heartbeat.begin()
@@ -222,6 +247,7 @@ struct WatchTurn {
   private mutating func look(at key: SettleTracker.Key) {
     let path = Path(key.path)
     let name = path.lastComponent
+    let heardAt = tracker.heardAt(key) ?? Clock.monotonicNanoseconds()
     switch FileProbe.look(at: path) {
     case .gone:
       tracker.forget(key)
@@ -236,6 +262,7 @@ struct WatchTurn {
       let look = SettleTracker.Look(size: status.size, mtimeNanoseconds: status.mtimeNanoseconds, isComplete: false)
       guard tracker.looked(at: key, look, now: Clock.monotonicNanoseconds()) == .take else { return }
       if trees[key.watch].admits(name: name) == true {
+        tally.settle.add(since: heardAt)
         ready.append((key.watch, key.path, status.identity))
       } else {
         passOver(path, status.identity, because: "it cannot be read: \(error)")
@@ -245,6 +272,7 @@ struct WatchTurn {
         size: status.size, mtimeNanoseconds: status.mtimeNanoseconds, isComplete: isComplete)
       guard tracker.looked(at: key, look, now: Clock.monotonicNanoseconds()) == .take else { return }
       if trees[key.watch].admits(name: name) ?? (format != nil) {
+        tally.settle.add(since: heardAt)
         ready.append((key.watch, key.path, status.identity))
       } else {
         passOver(path, status.identity, because: "neither its name nor its content is a picture's")

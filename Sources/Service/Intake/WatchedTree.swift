@@ -4,17 +4,10 @@ internal import Platform
 ///
 /// Owned by the watch thread. inotify watches directories, one each; this maps the kernel's watch numbers back to paths.
 struct WatchedTree {
-  enum Condition: Equatable {
-    case offline
-    case armed
-    /// No events come from this file system, or no watch could be had: it is listed again and again.
-    case polled
-  }
-
   let index: Int
   let settings: WatchSettings
   let root: Path
-  var condition = Condition.offline
+  var condition = WatchCondition.offline
   var directories: [Int32: Path] = [:]
   /// Monotonic nanoseconds of the next full listing.
   var nextListing: Int64 = 0

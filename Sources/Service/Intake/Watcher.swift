@@ -11,6 +11,7 @@ final class Watcher: Sendable {
   /// What the other stages may ask of the watch thread.
   private struct Requests {
     var mayStop = false
+    var isPaused = false
     var reexamine: [SettleTracker.Key] = []
   }
 
@@ -21,6 +22,7 @@ final class Watcher: Sendable {
   private let inotify: Inotify
   private let wake: WakeSignal
   private let requests = Mutex(Requests())
+  private let told: Mutex<[WatchCondition]>
   let heartbeat = Heartbeat(name: "watch")
 
   /// - Throws: `PlatformError` if the kernel gives no inotify instance (limit of the user) or no event descriptor.
@@ -31,6 +33,7 @@ final class Watcher: Sendable {
     self.ledger = ledger
     self.candidates = candidates
     self.tally = tally
+    told = Mutex(watches.map { _ in .offline })
     self.inotify = try Inotify()
     self.wake = try WakeSignal()
   }
@@ -42,6 +45,19 @@ final class Watcher: Sendable {
     requests.withLock { $0.mayStop = true }
     wake.wake()
   }
+
+  /// Takes no further file until it is called with false; then everything is listed anew.
+  ///
+  /// Any thread.
+  func pause(_ isPaused: Bool) {
+    requests.withLock { $0.isPaused = isPaused }
+    wake.wake()
+  }
+
+  /// How each watched folder is observed, in the order of the configuration.
+  ///
+  /// Any thread.
+  var conditions: [WatchCondition] { told.withLock { $0 } }
 
   /// Asks for another look at a file that changed while it was being read.
   ///
@@ -58,20 +74,23 @@ final class Watcher: Sendable {
   ///   - armed: called once, when every folder that is there is under observation and before anything is listed.
   func run(resumed: [Arrival], armed: () -> Void) {
     var turn = WatchTurn(
-      watches: watches, ledger: ledger, candidates: candidates, tally: tally, inotify: inotify, heartbeat: heartbeat)
+      watches: watches, ledger: ledger, candidates: candidates, tally: tally, inotify: inotify, heartbeat: heartbeat,
+      tell: { index, condition in self.told.withLock { $0[index] = condition } })
     turn.armAll()
     armed()
     turn.resume(resumed)
     while true {
       let asked = requests.withLock { requests in
         defer { requests.reexamine = [] }
-        return (stop: requests.mayStop, paths: requests.reexamine)
+        return (stop: requests.mayStop, isPaused: requests.isPaused, paths: requests.reexamine)
       }
       if asked.stop || turn.isRefused { break }
+      turn.setPaused(asked.isPaused)
       for key in asked.paths { turn.heard(of: key, announced: true) }
       turn.listWhatIsDue()
       turn.lookAtWhatIsDue()
       if turn.isRefused { break }
+      turn.tellWaiting()
       heartbeat.rest()
       let events = inotify.read(timeout: turn.timeUntilNextDuty, wake: wake)
       heartbeat.begin()
@@ -87,4 +106,6 @@ struct Candidate: Sendable {
   let arrival: Arrival
   /// The position of its watch in the configuration.
   let watch: Int
+  /// The moment of the monotonic clock at which it was handed on.
+  var admittedAt = Clock.monotonicNanoseconds()
 }

@@ -27,7 +27,7 @@ package struct Arrival: Equatable, Sendable {
   package var identity: FileIdentity
   /// How often it was in a thread's hand when the daemon crashed.
   package var strikes: Int
-  /// How often it was tried and put back, for example as truncated.
+  /// How often letting its file go has failed since the daemon started.
   package var attempts: Int
 
   /// A plain value; only the ledger's own answers are facts.
@@ -106,12 +106,15 @@ package struct OutboxEntry: Equatable, Sendable {
   package var sequence: Int64
   package var arrivalID: String
   package var record: [UInt8]
+  /// When the result, or its redrive, became durable in the ledger; 0 if an earlier version stored it.
+  package var committedNanoseconds: Int64
 
   /// A plain value.
-  package init(sequence: Int64, arrivalID: String, record: [UInt8]) {
+  package init(sequence: Int64, arrivalID: String, record: [UInt8], committedNanoseconds: Int64 = 0) {
     self.sequence = sequence
     self.arrivalID = arrivalID
     self.record = record
+    self.committedNanoseconds = committedNanoseconds
   }
 }
 
@@ -140,6 +143,9 @@ package struct LedgerCounts: Equatable, Sendable {
   package var awaitingSinks = 0
   /// Held by every sink, waiting for the disposer: now.
   package var readyToDispose = 0
+  /// When the oldest arrival was admitted that some sink still lacks or that has no result yet, in nanoseconds since
+  /// 1970; nil if there is none.
+  package var oldestUnfinishedNanoseconds: Int64?
   /// Ever since the ledger was made, like the three below.
   package var disposed = 0
   package var quarantined = 0

@@ -104,19 +104,6 @@ extension Ledger {
     }
   }
 
-  /// Counts one more try of an arrival that was put back; returns how many there were.
-  package func recordAttempt(_ id: String) throws(LedgerError) -> Int {
-    try writing(as: "record an attempt for \(id)") { () throws(LedgerError) -> Int in
-      let update = try database.statement(
-        "UPDATE arrivals SET attempts = attempts + 1 WHERE id = ?1 RETURNING attempts",
-        as: "record an attempt for \(id)")
-      try update.bind(1, id)
-      var attempts = 0
-      while try update.step() { attempts = Int(update.integer(0)) }
-      return attempts
-    }
-  }
-
   /// The columns that `arrival(_:)` reads, in its order.
   static var arrivalColumns: String {
     "id, watch, path, device, inode, ctime_ns, mtime_ns, size_bytes, strikes, attempts"

@@ -17,7 +17,7 @@ extension Ledger {
 
   /// The answer that this model gave for the same bytes before, if any.
   package func answer(sha256: String, modelDigest: String) throws(LedgerError) -> [UInt8]? {
-    try exclusively { () throws(LedgerError) -> [UInt8]? in
+    try reading { (database) throws(LedgerError) -> [UInt8]? in
       let query = try database.statement(
         "SELECT scores FROM answers WHERE sha256 = ?1 AND model = ?2", as: "look up an earlier answer")
       defer { query.reset() }
@@ -28,17 +28,20 @@ extension Ledger {
   }
 
   /// Up to `limit` arrivals whose sinks are all done with them, oldest first; the same ones are answered again until
-  /// `disposed` is called for them.
-  package func readyToDispose(limit: Int) throws(LedgerError) -> [ReadyArrival] {
+  /// `disposed` or `postpone` is called for them.
+  ///
+  /// `moment` is one of the monotonic clock; those that were postponed beyond it are left out.
+  package func readyToDispose(limit: Int, at moment: Int64 = .max) throws(LedgerError) -> [ReadyArrival] {
     try exclusively { () throws(LedgerError) -> [ReadyArrival] in
       let query = try database.statement(
         """
         SELECT \(Self.arrivalColumns), disposition, (SELECT group_concat(DISTINCT name) FROM dead_letters
           JOIN sinks ON sinks.key = dead_letters.sink WHERE dead_letters.arrival = arrivals.key)
-        FROM arrivals WHERE state = 1 AND awaiting <= 0 ORDER BY key LIMIT ?1
+        FROM arrivals WHERE state = 1 AND awaiting <= 0 AND due_ns <= ?2 ORDER BY due_ns, key LIMIT ?1
         """, as: "list arrivals to dispose of")
       defer { query.reset() }
       try query.bind(1, Int64(limit))
+      try query.bind(2, moment)
       var ready: [ReadyArrival] = []
       while try query.step() {
         let arrival = arrival(query)
@@ -50,6 +53,40 @@ extension Ledger {
         ready.append(ReadyArrival(arrival: arrival, disposition: disposition, rejectedBy: sinks))
       }
       return ready
+    }
+  }
+
+  /// Puts off files that cannot leave now, each until its moment of the monotonic clock, and counts the attempt.
+  package func postpone(_ files: [(id: String, due: Int64)]) throws(LedgerError) {
+    guard !files.isEmpty else { return }
+    try writing(as: "postpone \(files.count) disposals") { () throws(LedgerError) in
+      for file in files {
+        let update = try database.statement(
+          "UPDATE arrivals SET due_ns = ?2, attempts = attempts + 1 WHERE id = ?1 AND state = 1",
+          as: "postpone the disposal of \(file.id)")
+        try update.bind(1, file.id)
+        try update.bind(2, file.due)
+        try update.run()
+      }
+    }
+  }
+
+  /// When the first of the postponed files is due, by the monotonic clock; nil if nothing is ready at all.
+  package func nextDisposal() throws(LedgerError) -> Int64? {
+    let due = try reading { (database) throws(LedgerError) in
+      try database.integer(
+        "SELECT coalesce((SELECT due_ns FROM arrivals WHERE state = 1 AND awaiting <= 0 ORDER BY due_ns LIMIT 1), -1)",
+        as: "find the next disposal")
+    }
+    return due < 0 ? nil : due
+  }
+
+  /// Makes all postponed files due at once: the monotonic clock of an earlier boot means nothing in this one.
+  package func forgetPostponements() throws(LedgerError) {
+    try writing(as: "forget postponements") { () throws(LedgerError) in
+      try database.execute(
+        "UPDATE arrivals SET due_ns = 0, attempts = 0 WHERE state = 1 AND awaiting <= 0 AND due_ns > 0",
+        as: "forget postponements")
     }
   }
 
@@ -83,19 +120,24 @@ extension Ledger {
     let sinks = Set(outcome.sinks)
     let update = try database.statement(
       """
-      UPDATE arrivals SET state = 1, awaiting = ?2, sha256 = ?3, disposition = ?4 WHERE id = ?1 AND state = 0
-      RETURNING key
+      UPDATE arrivals SET state = 1, awaiting = ?2, sha256 = ?3, disposition = ?4, reason = ?5
+      WHERE id = ?1 AND state = 0 RETURNING key
       """, as: operation)
     try update.bind(1, outcome.arrivalID)
     try update.bind(2, Int64(sinks.count))
     try update.bind(3, outcome.sha256)
     try update.bind(4, outcome.disposition.stored)
+    if case .quarantine(_, let reason) = outcome.disposition {
+      try update.bind(5, reason)
+    } else {
+      try update.bindNull(5)
+    }
     guard try update.step() else { return false }
     let arrival = update.integer(0)
     update.reset()
 
     if !sinks.isEmpty {
-      let sequence = try enter(record: outcome.record, arrival: arrival, id: outcome.arrivalID)
+      let sequence = try enter(record: outcome.record, arrival: arrival, id: outcome.arrivalID, now: now)
       for sink in sinks { try enter(sequence: sequence, sink: try key(ofSink: sink), holds: true) }
     }
     guard !outcome.scores.isEmpty, !outcome.sha256.isEmpty else { return true }
@@ -113,9 +155,11 @@ extension Ledger {
   }
 
   /// Stores a record; its key is the sequence.
-  func enter(record: [UInt8], arrival: Int64, id: String) throws(LedgerError) -> Int64 {
+  func enter(record: [UInt8], arrival: Int64, id: String, now: Int64) throws(LedgerError) -> Int64 {
     let insert = try database.statement(
-      "INSERT INTO records (arrival, arrival_id, record) VALUES (?1, ?2, ?3)", as: "store the record of \(id)")
+      "INSERT INTO records (arrival, arrival_id, record, committed_ns) VALUES (?1, ?2, ?3, ?4)",
+      as: "store the record of \(id)")
+    try insert.bind(4, now)
     try insert.bind(1, arrival)
     try insert.bind(2, id)
     try insert.bind(3, record)

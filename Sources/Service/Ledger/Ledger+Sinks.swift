@@ -8,7 +8,7 @@ extension Ledger {
       guard let key = try existingKey(ofSink: sink) else { return [] }
       let query = try database.statement(
         """
-        SELECT o.sequence, r.arrival_id, r.record FROM outbox o JOIN records r ON r.sequence = o.sequence
+        SELECT o.sequence, r.arrival_id, r.record, r.committed_ns FROM outbox o JOIN records r ON r.sequence = o.sequence
         WHERE o.sink = ?1 AND o.sequence > ?2 ORDER BY o.sequence LIMIT ?3
         """, as: "read the outbox of \(sink)")
       defer { query.reset() }
@@ -21,7 +21,10 @@ extension Ledger {
         let record = query.bytes(2)
         size += record.count
         if size > byteLimit, !entries.isEmpty { break }
-        entries.append(OutboxEntry(sequence: query.integer(0), arrivalID: query.text(1), record: record))
+        entries.append(
+          OutboxEntry(
+            sequence: query.integer(0), arrivalID: query.text(1), record: record,
+            committedNanoseconds: query.integer(3)))
       }
       return entries
     }
@@ -114,7 +117,7 @@ extension Ledger {
   ///
   /// - Returns: How many there were.
   @discardableResult
-  package func redrive(sink: String) throws(LedgerError) -> Int {
+  package func redrive(sink: String, now: Int64) throws(LedgerError) -> Int {
     try writing(as: "redrive the dead letters of \(sink)") { () throws(LedgerError) -> Int in
       guard let sink = try existingKey(ofSink: sink) else { return 0 }
       let query = try database.statement(
@@ -125,7 +128,7 @@ extension Ledger {
       while try query.step() {
         let letter = (key: query.integer(0), arrival: query.integer(1), id: query.text(2), record: query.bytes(3))
         query.reset()
-        let sequence = try enter(record: letter.record, arrival: letter.arrival, id: letter.id)
+        let sequence = try enter(record: letter.record, arrival: letter.arrival, id: letter.id, now: now)
         try enter(sequence: sequence, sink: sink, holds: false)
         let delete = try database.statement("DELETE FROM dead_letters WHERE key = ?1", as: "take a dead letter")
         try delete.bind(1, letter.key)
@@ -188,7 +191,7 @@ extension Ledger {
       """
     let from: Int64 = isRetired ? 1 : 2
     for sql in [
-      "UPDATE arrivals SET awaiting = awaiting + \(isRetired ? -1 : 1) WHERE key IN (\(held))",
+      "UPDATE arrivals SET awaiting = awaiting + \(isRetired ? -1 : 1), due_ns = 0 WHERE key IN (\(held))",
       "UPDATE outbox SET holds = \(isRetired ? 2 : 1) WHERE sink = ?1 AND holds = ?2",
       "UPDATE sinks SET retired = 2 - ?2 WHERE key = ?1",
     ] {

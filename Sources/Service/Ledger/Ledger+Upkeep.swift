@@ -30,48 +30,6 @@ extension Ledger {
     return forgotten
   }
 
-  /// How much of everything there is; costs no more than the work at hand.
-  package func counts() throws(LedgerError) -> LedgerCounts {
-    try exclusively { () throws(LedgerError) -> LedgerCounts in
-      var counts = LedgerCounts()
-      let work = try database.statement(
-        """
-        SELECT (SELECT count(*) FROM arrivals WHERE state = 0),
-          (SELECT count(*) FROM arrivals WHERE state = 1 AND awaiting > 0),
-          (SELECT count(*) FROM arrivals WHERE state = 1 AND awaiting <= 0)
-        """, as: "count arrivals")
-      defer { work.reset() }
-      if try work.step() {
-        counts.seen = Int(work.integer(0))
-        counts.awaitingSinks = Int(work.integer(1))
-        counts.readyToDispose = Int(work.integer(2))
-      }
-      let totals = try database.statement("SELECT state, count FROM totals", as: "read the totals")
-      while try totals.step() {
-        let count = Int(totals.integer(1))
-        switch ArrivalState(rawValue: Int(totals.integer(0))) {
-        case .disposed: counts.disposed = count
-        case .quarantined: counts.quarantined = count
-        case .ignored: counts.ignored = count
-        case .vanished: counts.vanished = count
-        case .seen, .classified, nil: break
-        }
-      }
-      let sinks = try database.statement(
-        """
-        SELECT name, retired, (SELECT count(*) FROM outbox WHERE sink = sinks.key),
-          (SELECT count(*) FROM dead_letters WHERE sink = sinks.key) FROM sinks
-        """, as: "count the outboxes")
-      while try sinks.step() {
-        let sink = LedgerCounts.Sink(
-          lag: Int(sinks.integer(2)), deadLetters: Int(sinks.integer(3)), isRetired: sinks.integer(1) != 0)
-        counts.sinks[sinks.text(0)] = sink
-        counts.deadLetters += sink.deadLetters
-      }
-      return counts
-    }
-  }
-
   private func finished(from start: Int64, upTo end: Int64, before time: Int64) throws(LedgerError) -> [Arrival] {
     try exclusively { () throws(LedgerError) -> [Arrival] in
       let query = try database.statement(

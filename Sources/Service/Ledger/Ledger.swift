@@ -3,14 +3,19 @@ internal import Synchronization
 /// The daemon's memory: which files it took charge of, what it found, and which sink still lacks what.
 ///
 /// One SQLite file in WAL mode with `synchronous=FULL`: when a writing call returns, its effect survives a power cut; when
-/// it throws or the process dies in it, nothing of it happened. One connection behind one lock: every method may be
-/// called on any thread and blocks for the disk. Times are nanoseconds since 1970, passed in.
+/// it throws or the process dies in it, nothing of it happened. Every method may be called on any thread. One connection
+/// behind one lock writes and blocks for the disk; another one behind its own lock answers questions meanwhile, always
+/// from the last whole transaction. Times are nanoseconds since 1970, passed in.
 ///
 /// After a transient error the same call may be made again: `admit`, `commit`, `withdraw`, `advance` and `disposed` do
 /// nothing twice.
 package final class Ledger: @unchecked Sendable {
   private let lock = Mutex(())
   let database: Database
+  private let readingLock = Mutex(())
+  private let readingDatabase: Database
+  /// Which stages the ledger makes wait now; see `patiently`.
+  let patience = LedgerPatience()
   /// Keys of the sinks by name; a cache of a table with a handful of rows.
   var sinkKeys: [String: Int64] = [:]
 
@@ -24,10 +29,14 @@ package final class Ledger: @unchecked Sendable {
     try LedgerSchema.prepare(database)
     let query = try database.statement("SELECT name, key FROM sinks", as: "read the sinks")
     while try query.step() { sinkKeys[query.text(0)] = query.integer(1) }
+    readingDatabase = try Database(path: path)
+    try readingDatabase.execute(
+      "PRAGMA query_only = ON; PRAGMA cache_size = -4096", as: "set up the reading connection")
   }
 
   /// Folds the log into the file and closes it; any later call throws `misuse`.
   package func close() {
+    readingLock.withLock { _ in readingDatabase.close() }
     lock.withLock { _ in database.close() }
   }
 
@@ -42,6 +51,11 @@ package final class Ledger: @unchecked Sendable {
   /// Runs `body` with the connection to itself.
   func exclusively<Answer: Sendable>(_ body: () throws(LedgerError) -> Answer) throws(LedgerError) -> Answer {
     try lock.withLock { _ throws(LedgerError) -> Answer in try body() }
+  }
+
+  /// Runs `body`, which must not write, with the reading connection to itself; no writer is kept waiting.
+  func reading<Answer: Sendable>(_ body: (Database) throws(LedgerError) -> Answer) throws(LedgerError) -> Answer {
+    try readingLock.withLock { _ throws(LedgerError) -> Answer in try body(readingDatabase) }
   }
 
   /// Runs `body` with the connection to itself in one transaction.

@@ -49,7 +49,16 @@ enum LedgerSchema {
     ) STRICT;
     CREATE UNIQUE INDEX answers_sha256 ON answers (sha256, model);
     CREATE TABLE totals (state INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
+    """,
     """
+    ALTER TABLE records ADD COLUMN committed_ns INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE arrivals ADD COLUMN reason TEXT;
+    ALTER TABLE arrivals ADD COLUMN due_ns INTEGER NOT NULL DEFAULT 0;
+    DROP INDEX arrivals_ready;
+    CREATE INDEX arrivals_ready ON arrivals (due_ns, key) WHERE state = 1 AND awaiting <= 0;
+    CREATE INDEX records_arrival ON records (arrival);
+    CREATE INDEX arrivals_quarantined ON arrivals (key) WHERE state = 3 AND final_path IS NOT NULL;
+    """,
   ]
 
   /// Sets up the connection and brings the file to the current version, or refuses it untouched.
@@ -67,7 +76,7 @@ enum LedgerSchema {
     try database.execute(
       """
       PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192;
-      PRAGMA journal_size_limit = 67108864; PRAGMA trusted_schema = OFF;
+      PRAGMA journal_size_limit = 16777216; PRAGMA trusted_schema = OFF;
       """, as: "set up the connection")
     guard found < version else { return }
     try database.transaction(as: "bring the schema to version \(version)") { () throws(LedgerError) in

@@ -17,6 +17,8 @@ package final class LoadedModel: Sendable {
   package let network: CompiledNetwork
   package let settings: ModelSettings
   package let slots: SlotPool
+  /// Of one replica's plan, in bytes.
+  package let workspaceBytes: Int
 
   /// Opens, validates and compiles a weights file, and proves it on its canary.
   ///
@@ -34,8 +36,10 @@ package final class LoadedModel: Sendable {
       file = settings.file
       self.settings = settings
       slots = SlotPool(count: slotCount, floatsPerSlot: network.inputShape.countPerImage)
+      // As large as the classifiers make theirs, so that one that cannot be made is refused here.
+      let plan = try InferencePlan(network: network, batchCapacity: settings.maxBatch)
+      workspaceBytes = plan.workspaceBytes
       if let canary = weights.canary {
-        let plan = try InferencePlan(network: network, batchCapacity: 1)
         if let reason = plan.discrepancy(to: canary) { throw EngineError.unsound(reason: reason) }
       }
     } catch {

@@ -8,6 +8,9 @@ package final class ModelShelf: Sendable {
 
   package func model(named name: String) -> LoadedModel? { models.withLock { $0[name] } }
 
+  /// Whether this very model is in service, not only one of its name.
+  func holds(_ model: LoadedModel) -> Bool { models.withLock { $0[model.name] === model } }
+
   package var all: [String: LoadedModel] { models.withLock { $0 } }
 
   /// Puts new models in the place of all old ones.

@@ -36,6 +36,9 @@ package final class SlotPool: Sendable {
   /// Blocks.
   package func lease() -> Slot? { free.take() }
 
+  /// A free slot if there is one in time.
+  package func lease(within limit: Duration) -> Slot? { free.take(within: limit) }
+
   /// Gives a slot back.
   ///
   /// Never blocks.

@@ -1,5 +1,5 @@
 // The third stage. Each classifier is one thread `engine-N` with one plan replica a model; BLAS stays on that thread.
-// It takes batches from the decoded queue, answers them, and commits results and outbox in one transaction.
+// It takes batches of one model from the decoded queue, answers them, and commits results and outbox in one transaction.
 
 internal import Engine
 internal import Platform
@@ -10,10 +10,10 @@ final class Classifier: Sendable {
   /// What every classifier of one pipeline shares.
   struct Wiring: Sendable {
     let watches: [WatchSettings]
-    let maxBatch: Int
-    let linger: Duration
-    let decoded: BoundedQueue<Decoded>
+    let decoded: DecodedQueue
+    let shelf: ModelShelf
     let ledger: Ledger
+    let recorder: FlightRecorder
     let tally: Tally
     /// Called after each durable commit: there is work for sinks and disposer.
     let committed: @Sendable () -> Void
@@ -22,18 +22,24 @@ final class Classifier: Sendable {
   }
 
   private let wiring: Wiring
+  /// The first of this thread's slots in the flight recorder; there are as many as a batch has images.
+  private let firstSlot: Int
   let heartbeat: Heartbeat
 
-  init(index: Int, wiring: Wiring) {
+  init(index: Int, firstSlot: Int, wiring: Wiring) {
     self.wiring = wiring
+    self.firstSlot = firstSlot
     heartbeat = Heartbeat(name: "engine-\(index)")
   }
+
+  /// The flight recorder's slots of this thread.
+  func slots(upTo count: Int) -> Range<Int> { firstSlot..<firstSlot + count }
 
   /// Works until the decoded queue is closed and drained.
   func run() {
     var bench = Bench()
     var batch: [Decoded] = []
-    while wiring.decoded.take(upTo: wiring.maxBatch, linger: wiring.linger, into: &batch) {
+    while wiring.decoded.take(into: &batch) {
       heartbeat.begin()
       answer(batch, on: &bench)
       batch.removeAll(keepingCapacity: true)
@@ -41,87 +47,96 @@ final class Classifier: Sendable {
     }
   }
 
-  /// A thread's own tools: a plan and its output for the model in use.
+  /// A thread's own tools: a plan and its output for each model in use.
   private struct Bench {
-    var model: ObjectIdentifier?
-    var plan: InferencePlan?
-    var scores: [Float] = []
+    struct Place {
+      /// Kept, so that no later model can be taken for this one.
+      let model: LoadedModel
+      let plan: InferencePlan
+      var scores: [Float]
+    }
+
+    var places: [Place] = []
+
+    /// The place of a model, set up when it is met first; places of models that went out of service are cleared then.
+    mutating func place(of model: LoadedModel, shelf: ModelShelf) throws(EngineError) -> Int {
+      if let known = places.firstIndex(where: { $0.model === model }) { return known }
+      places.removeAll { !shelf.holds($0.model) }
+      let capacity = model.settings.maxBatch
+      places.append(
+        Place(
+          model: model, plan: try InferencePlan(network: model.network, batchCapacity: capacity),
+          scores: [Float](repeating: 0, count: capacity * model.network.outputCount)))
+      return places.count - 1
+    }
   }
 
   private func answer(_ batch: [Decoded], on bench: inout Bench) {
-    var outcomes: [Outcome] = []
-    for (_, part) in Dictionary(grouping: batch, by: { ObjectIdentifier($0.model) }) {
-      outcomes += outcomesOf(part, model: part[0].model, on: &bench)
-    }
+    let start = Clock.monotonicNanoseconds()
+    for item in batch { wiring.tally.queue.add(item.waitedNanoseconds + start - item.decodedAt) }
+    wiring.tally.batchSizes.add(Int64(batch.count))
+    wiring.tally.batches.add()
+    let outcomes = outcomesOf(batch, on: &bench)
+    guard !outcomes.isEmpty else { return }
+    heartbeat.beat()
+    let computed = Clock.monotonicNanoseconds()
     let now = Clock.wallNanoseconds()
     let isCommitted =
       wiring.ledger.patiently(heartbeat, until: wiring.isAborted) { () throws(LedgerError) in
         try wiring.ledger.commit(outcomes, now: now)
         return true
       } ?? false
-    for item in batch {
-      if case .tensor(let slot) = item.content { item.model.slots.giveBack(slot) }
-    }
     guard isCommitted else { return }
-    wiring.tally.batches.add()
+    wiring.tally.commit.add(since: computed)
     wiring.committed()
   }
 
-  private func outcomesOf(_ batch: [Decoded], model: LoadedModel, on bench: inout Bench) -> [Outcome] {
-    let tensors = batch.compactMap { item -> UnsafePointer<Float>? in
-      guard case .tensor(let slot) = item.content, let base = slot.floats.baseAddress else { return nil }
-      return UnsafePointer(base)
-    }
-    var fault: String?
-    do throws(EngineError) {
-      try compute(tensors, model: model, on: &bench)
-    } catch {
-      fault = "the engine refused: \(error)"
+  /// Computes a batch, gives its slots back, answers those who ask at the socket, and makes the ledger's outcomes of the
+  /// rest.
+  private func outcomesOf(_ batch: [Decoded], on bench: inout Bench) -> [Outcome] {
+    guard let model = batch.first?.model else { return [] }
+    let computed = compute(batch, model: model, on: &bench)
+    for item in batch {
+      if case .tensor(let slot) = item.content { model.slots.giveBack(slot) }
     }
     var row = 0
-    return batch.map { item in
-      var record = ResultRecord(
-        id: item.candidate.arrival.id, timeNanoseconds: Clock.wallNanoseconds(),
-        watch: wiring.watches[item.candidate.watch].name, path: item.candidate.arrival.path, sha256: item.sha256,
-        status: .ok, error: nil, width: UInt32(item.width), height: UInt32(item.height), model: model.name,
-        modelDigest: model.digest,
-        predictions: [])
-      switch item.content {
-      case .failed(let reason):
-        record.fail(reason)
-      case .answered(let earlier):
-        record.width = earlier.width
-        record.height = earlier.height
-        record.predictions = earlier.predictions
-      case .tensor:
-        if let fault {
-          record.fail(fault)
-        } else {
-          record.predictions = predictions(inRow: row, model: model, of: bench)
-        }
+    var outcomes: [Outcome] = []
+    for item in batch {
+      var scores: ArraySlice<Float> = []
+      if case .tensor = item.content, case .success(let place) = computed {
+        let width = model.network.outputCount
+        scores = bench.places[place].scores[row * width..<(row + 1) * width]
         row += 1
       }
-      return outcome(of: item, record)
+      switch item.origin {
+      case .request(let ticket):
+        ticket.resolve(computed.map { _ in Array(scores) }.mapError { .refused("the engine refused: \($0)") })
+      case .file(let candidate):
+        outcomes.append(outcome(of: item, candidate, computed.map { _ in scores }))
+      }
     }
+    return outcomes
   }
 
-  private func predictions(inRow row: Int, model: LoadedModel, of bench: Bench) -> [ResultRecord.Prediction] {
-    let width = model.network.outputCount
-    let top = bench.scores.withUnsafeBufferPointer { scores in
-      Scores.topK(
-        UnsafeBufferPointer(rebasing: scores[row * width..<(row + 1) * width]), model.settings.topK,
-        areProbabilities: model.network.endsInSoftmax)
+  private func outcome(
+    of item: Decoded, _ candidate: Candidate, _ computed: Result<ArraySlice<Float>, EngineError>
+  ) -> Outcome {
+    let model = item.model
+    let settings = wiring.watches[candidate.watch]
+    var record = ResultRecord(
+      id: candidate.arrival.id, timeNanoseconds: Clock.wallNanoseconds(), watch: settings.name,
+      path: candidate.arrival.path, sha256: item.sha256, status: .ok, error: nil, width: UInt32(item.width),
+      height: UInt32(item.height), model: model.name, modelDigest: model.digest, predictions: [])
+    switch (item.content, computed) {
+    case (.failed(let reason), _): record.fail(reason)
+    case (.answered(let earlier), _):
+      record.width = earlier.width
+      record.height = earlier.height
+      record.predictions = earlier.predictions
+      wiring.tally.reused.add()
+    case (.tensor, .success(let scores)): record.predictions = model.predictions(of: scores)
+    case (.tensor, .failure(let error)): record.fail("the engine refused: \(error)")
     }
-    return top.enumerated().map { rank, score in
-      let label = score.index < model.labels.count ? model.labels[score.index] : "\(score.index)"
-      return ResultRecord.Prediction(
-        rank: UInt32(rank + 1), index: UInt32(score.index), label: label, score: score.probability)
-    }
-  }
-
-  /// What the ledger keeps of an answer: the record for the sinks, and what becomes of the source once all have it.
-  private func outcome(of item: Decoded, _ record: ResultRecord) -> Outcome {
-    let settings = wiring.watches[item.candidate.watch]
     let encoded = record.encoded()
     let disposition: Disposition
     if let reason = record.error {
@@ -141,19 +156,53 @@ final class Classifier: Sendable {
       scores: record.error == nil ? encoded : [], modelDigest: record.modelDigest, disposition: disposition)
   }
 
-  private func compute(_ tensors: [UnsafePointer<Float>], model: LoadedModel, on bench: inout Bench) throws(EngineError)
-  {
-    guard !tensors.isEmpty else { return }
-    if bench.model != ObjectIdentifier(model) {
-      bench.plan = try InferencePlan(network: model.network, batchCapacity: wiring.maxBatch)
-      bench.model = ObjectIdentifier(model)
-      bench.scores = [Float](repeating: 0, count: wiring.maxBatch * model.network.outputCount)
+  /// Runs the network over the pictures of a batch; gives the place of the bench that has the scores, a row a picture.
+  private func compute(
+    _ batch: [Decoded], model: LoadedModel, on bench: inout Bench
+  ) -> Result<Int, EngineError> {
+    let tensors = batch.compactMap { item -> UnsafePointer<Float>? in
+      guard case .tensor(let slot) = item.content, let base = slot.floats.baseAddress else { return nil }
+      return UnsafePointer(base)
     }
-    let count = tensors.count * model.network.outputCount
-    bench.scores.withUnsafeMutableBufferPointer { scores in
-      tensors.withUnsafeBufferPointer { images in
-        bench.plan?.run(images: images, output: UnsafeMutableBufferPointer(rebasing: scores[..<count]))
+    guard !tensors.isEmpty else { return .success(0) }
+    let start = Clock.monotonicNanoseconds()
+    var slot = firstSlot
+    for item in batch {
+      if case .tensor = item.content, case .file(let candidate) = item.origin {
+        wiring.recorder.set(slot, candidate.arrival.id)
+        slot += 1
       }
+    }
+    defer {
+      for used in firstSlot..<slot { wiring.recorder.clear(used) }
+      wiring.tally.compute.add(since: start)
+    }
+    do throws(EngineError) {
+      let index = try bench.place(of: model, shelf: wiring.shelf)
+      let plan = bench.places[index].plan
+      let count = tensors.count * model.network.outputCount
+      bench.places[index].scores.withUnsafeMutableBufferPointer { scores in
+        tensors.withUnsafeBufferPointer { images in
+          plan.run(images: images, output: UnsafeMutableBufferPointer(rebasing: scores[..<count]))
+        }
+      }
+      return .success(index)
+    } catch {
+      return .failure(error)
+    }
+  }
+}
+
+extension LoadedModel {
+  /// The best labels of one row of the network's answers.
+  func predictions(of scores: ArraySlice<Float>) -> [ResultRecord.Prediction] {
+    let top = scores.withUnsafeBufferPointer {
+      Scores.topK($0, settings.topK, areProbabilities: network.endsInSoftmax)
+    }
+    return top.enumerated().map { rank, score in
+      ResultRecord.Prediction(
+        rank: UInt32(rank + 1), index: UInt32(score.index),
+        label: score.index < labels.count ? labels[score.index] : "\(score.index)", score: score.probability)
     }
   }
 }

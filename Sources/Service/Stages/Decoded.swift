@@ -1,3 +1,4 @@
+internal import Platform
 internal import SinkProtocol
 
 /// What a decoder hands on: a picture in a slot, an earlier answer to the same bytes, or a failure to record.
@@ -9,10 +10,47 @@ struct Decoded: Sendable {
     case failed(String)
   }
 
-  let candidate: Candidate
+  /// Who wants the answer.
+  enum Origin: Sendable {
+    /// A file, whose answer goes to the ledger.
+    case file(Candidate)
+    /// Somebody at the socket; always with a tensor.
+    case request(Ticket)
+  }
+
+  let origin: Origin
   let model: LoadedModel
   let content: Content
-  let sha256: String
-  let width: Int
-  let height: Int
+  var sha256 = ""
+  var width = 0
+  var height = 0
+  /// Nanoseconds that it waited before and while it was decoded: for a decoder and for a slot.
+  var waitedNanoseconds: Int64 = 0
+  /// The moment of the monotonic clock at which it was handed on.
+  var decodedAt: Int64
+
+  /// Whether it was in hand when the daemon crashed once before, so that it is computed alone.
+  var isSuspect: Bool {
+    if case .file(let candidate) = origin { candidate.arrival.strikes > 0 } else { false }
+  }
+}
+
+/// Decoded pictures by model; each batch is of one model and no larger than that model allows.
+typealias DecodedQueue = BatchQueue<DecodedLane, Decoded>
+
+/// What may be computed together.
+struct DecodedLane: Hashable {
+  let model: ObjectIdentifier
+  /// Suspects are computed one by one: if the service dies again, it is known of whom.
+  let isOfSuspects: Bool
+}
+
+extension Decoded {
+  /// Where it belongs; the element itself keeps its model alive, so that no other takes its identifier.
+  var lane: DecodedQueue.Lane {
+    DecodedQueue.Lane(
+      key: DecodedLane(model: ObjectIdentifier(model), isOfSuspects: isSuspect),
+      limit: isSuspect ? 1 : model.settings.maxBatch,
+      lingerNanoseconds: isSuspect ? 0 : Int64(model.settings.maxDelayMilliseconds) * 1_000_000)
+  }
 }

@@ -13,7 +13,7 @@ final class Decoder: Sendable {
     let watches: [WatchSettings]
     let limits: ImageLimits
     let candidates: BoundedQueue<Candidate>
-    let decoded: BoundedQueue<Decoded>
+    let decoded: DecodedQueue
     let shelf: ModelShelf
     let ledger: Ledger
     let recorder: FlightRecorder
@@ -37,25 +37,28 @@ final class Decoder: Sendable {
     while let candidate = wiring.candidates.take() {
       heartbeat.begin()
       wiring.recorder.set(index, candidate.arrival.id)
-      if let decoded = decode(candidate, on: &bench) {
-        heartbeat.rest()
-        _ = wiring.decoded.put(decoded)
-      }
+      let decoded = decode(candidate, on: &bench)
       wiring.recorder.clear(index)
       heartbeat.rest()
+      if let decoded { _ = wiring.decoded.put(decoded, in: decoded.lane) }
     }
   }
+
+  /// The flight recorder's slot of this thread.
+  var slot: Int { index }
 
   /// A thread's own tools: the read buffer and one preprocessor for each model it met.
   private struct Bench {
     let limits: ImageLimits
     var bytes: [UInt8] = []
-    var preprocessors: [ObjectIdentifier: Preprocessor] = [:]
+    /// The models are kept, so that no later one can be taken for one of these.
+    var preprocessors: [(model: LoadedModel, preprocessor: Preprocessor)] = []
 
-    mutating func preprocessor(for model: LoadedModel) -> Preprocessor {
-      if let known = preprocessors[ObjectIdentifier(model)] { return known }
+    mutating func preprocessor(for model: LoadedModel, shelf: ModelShelf) -> Preprocessor {
+      if let known = preprocessors.first(where: { $0.model === model }) { return known.preprocessor }
       let made = Preprocessor(model.preprocessing, limits: limits)
-      preprocessors = [ObjectIdentifier(model): made]
+      preprocessors.removeAll { !shelf.holds($0.model) }
+      preprocessors.append((model, made))
       return made
     }
   }
@@ -63,9 +66,16 @@ final class Decoder: Sendable {
   private func decode(_ candidate: Candidate, on bench: inout Bench) -> Decoded? {
     let settings = wiring.watches[candidate.watch]
     guard let model = wiring.shelf.model(named: settings.model) else { return nil }
-    func failure(_ reason: String, sha256: String = "") -> Decoded {
-      Decoded(candidate: candidate, model: model, content: .failed(reason), sha256: sha256, width: 0, height: 0)
+    var start = Clock.monotonicNanoseconds()
+    var waited = start - candidate.admittedAt
+    func decoded(_ content: Decoded.Content, _ sha256: String, width: Int = 0, height: Int = 0) -> Decoded {
+      let end = Clock.monotonicNanoseconds()
+      wiring.tally.decode.add(end - start)
+      return Decoded(
+        origin: .file(candidate), model: model, content: content, sha256: sha256, width: width, height: height,
+        waitedNanoseconds: waited, decodedAt: end)
     }
+    func failure(_ reason: String, sha256: String = "") -> Decoded { decoded(.failed(reason), sha256) }
     let path = Path(candidate.arrival.path)
     do throws(PlatformError) {
       let file = try FileDescriptor.open(path, flags: [.readOnly, .noFollow, .nonBlocking])
@@ -93,20 +103,23 @@ final class Decoder: Sendable {
     {
       if settings.duplicates == .ignore {
         withdraw(candidate, as: .ignored)
+        wiring.tally.ignored.add()
         return nil
       }
-      return Decoded(
-        candidate: candidate, model: model, content: .answered(earlier), sha256: sha256, width: 0, height: 0)
+      return decoded(.answered(earlier), sha256)
     }
     heartbeat.rest()
+    let leasing = Clock.monotonicNanoseconds()
     guard let slot = model.slots.lease() else { return nil }
+    // Waiting for a slot is no decoding.
+    let leased = Clock.monotonicNanoseconds() - leasing
+    waited += leased
+    start += leased
     heartbeat.begin()
-    let preprocessor = bench.preprocessor(for: model)
+    let preprocessor = bench.preprocessor(for: model, shelf: wiring.shelf)
     do throws(ImagingError) {
       let facts = try Self.prepare(bench.bytes, with: preprocessor, into: slot)
-      return Decoded(
-        candidate: candidate, model: model, content: .tensor(slot), sha256: sha256, width: facts.width,
-        height: facts.height)
+      return decoded(.tensor(slot), sha256, width: facts.width, height: facts.height)
     } catch {
       model.slots.giveBack(slot)
       return failure("\(error)", sha256: sha256)
@@ -114,7 +127,7 @@ final class Decoder: Sendable {
   }
 
   /// Decodes bytes into a slot (`withUnsafeBytes` passes on no typed error).
-  private static func prepare(
+  static func prepare(
     _ bytes: [UInt8], with preprocessor: Preprocessor, into slot: SlotPool.Slot
   ) throws(ImagingError) -> ImageFacts {
     let result = bytes.withUnsafeBytes { bytes -> Result<ImageFacts, ImagingError> in

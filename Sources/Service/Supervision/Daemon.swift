@@ -3,6 +3,7 @@
 // stages' work.
 
 internal import Engine
+internal import Glibc
 internal import Platform
 internal import Synchronization
 
@@ -10,9 +11,12 @@ internal import Synchronization
 package final class Daemon {
   private let configurationPath: String
   private var configuration: Configuration
-  private let ground: Pipeline.Ground
+  private var ground: Pipeline.Ground
+  private let recorderPath: String
   private let lock: PosixLock
   private var pipeline: Pipeline
+  /// The door for everybody outside the main thread.
+  package let operations: Operations
   private var stalls = StallDetector()
   private var modelIdentities: [String: FileIdentity]
   private let startedAt: Int64
@@ -36,16 +40,20 @@ package final class Daemon {
     try Directory.create(runtime, mode: 0o750)
     lock = try PosixLock(path: state.appending(Array("lock".utf8)))
     let ledger = try Ledger(path: state.appending(Array("ledger.db".utf8)).displayed)
-    let recorderPath = runtime.appending(Array("flight-recorder".utf8)).displayed
+    recorderPath = runtime.appending(Array("flight-recorder".utf8)).displayed
     try Self.countStrikes(in: ledger, recorderPath: recorderPath)
-    let recorder = try FlightRecorder(path: recorderPath, slots: configuration.daemon.workers)
+    let recorder = try FlightRecorder(path: recorderPath, slots: configuration.slotsInHand)
     recorder.markFaults()
     modelIdentities = Self.identities(of: configuration.models)
     ground = Pipeline.Ground(
       ledger: ledger, recorder: recorder, tally: Tally(), shelf: ModelShelf(try Self.load(configuration)),
       launch: SinkLaunch(hostPath: hostPath, pluginDirectories: configuration.daemon.pluginDirs))
+    try ledger.forgetPostponements()
     try ledger.retireSinks(keeping: configuration.sinks.map(\.name))
     pipeline = try Pipeline(configuration, on: ground)
+    operations = Operations(
+      ground: ground, pipeline: pipeline, startedAt: startedAt, memoryBoundBytes: 0,
+      requestReload: { kill(getpid(), SIGHUP) })
     try pipeline.openSinks(within: .seconds(30))
   }
 
@@ -61,10 +69,9 @@ package final class Daemon {
 
   private static func load(_ configuration: Configuration) throws(ServiceError) -> [String: LoadedModel] {
     var models: [String: LoadedModel] = [:]
-    let slots = configuration.daemon.workers * 2
     for settings in configuration.models {
       models[settings.name] = try LoadedModel(
-        settings: settings, slotCount: settings.maxBatch * configuration.daemon.workers + slots)
+        settings: settings, slotCount: settings.slotCount(workers: configuration.daemon.workers))
     }
     return models
   }
@@ -118,11 +125,7 @@ package final class Daemon {
   }
 
   private func status() -> String {
-    let benched = pipeline.sinks.compactMap { sink -> String? in
-      guard case .benched(let reason) = sink.condition else { return nil }
-      return "sink \(sink.settings.name) waits: \(reason)"
-    }
-    let health = benched.isEmpty ? "" : "; " + benched.joined(separator: "; ")
+    let health = pipeline.troubles.map { "; \($0)" }.joined()
     return ground.tally.summary(waiting: pipeline.waiting) + health
   }
 
@@ -139,6 +142,7 @@ package final class Daemon {
 
   private func reload() {
     Notify.reloading()
+    let tell = operations.beginReload()
     do {
       let new = try Configuration.load(path: configurationPath)
       let models = try Self.load(new)
@@ -150,7 +154,9 @@ package final class Daemon {
       configuration = new
       modelIdentities = Self.identities(of: new.models)
       Journal.log(.notice, "reloaded \(configurationPath)", id: .reloaded)
+      tell(.success(()))
     } catch {
+      tell(.failure(.refused("\(error)")))
       Journal.log(.error, "reload refused, everything goes on as before: \(error)", id: .reloadRefused)
     }
     Notify.ready(status: status())
@@ -162,19 +168,28 @@ package final class Daemon {
     let oldModels = ground.shelf.all
     pipeline.drain()
     do {
-      ground.shelf.replace(by: models)
-      try ground.ledger.retireSinks(keeping: new.sinks.map(\.name))
-      pipeline = try Pipeline(new, on: ground)
-      try pipeline.openSinks(within: .seconds(30))
+      try build(new, models)
     } catch {
-      ground.shelf.replace(by: oldModels)
-      try ground.ledger.retireSinks(keeping: old.sinks.map(\.name))
-      pipeline = try Pipeline(old, on: ground)
-      try pipeline.openSinks(within: .seconds(30))
-      pipeline.start()
+      try build(old, oldModels)
       throw error
     }
-    pipeline.start()
+  }
+
+  /// Makes a pipeline on the same ledger, opens its sinks and starts it.
+  private func build(_ configuration: Configuration, _ models: [String: LoadedModel]) throws {
+    if configuration.slotsInHand > ground.recorder.slots {
+      ground.recorder = try FlightRecorder(path: recorderPath, slots: configuration.slotsInHand)
+      ground.recorder.markFaults()
+    }
+    ground.launch = SinkLaunch(
+      hostPath: ground.launch.hostPath, pluginDirectories: configuration.daemon.pluginDirs)
+    ground.shelf.replace(by: models)
+    try ground.ledger.retireSinks(keeping: configuration.sinks.map(\.name))
+    let made = try Pipeline(configuration, on: ground)
+    try made.openSinks(within: .seconds(30))
+    pipeline = made
+    operations.replace(made, memoryBoundBytes: 0)
+    made.start()
   }
 
   /// A weights file that was replaced is loaded beside the old one and takes over if it proves itself.

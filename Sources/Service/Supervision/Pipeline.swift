@@ -11,23 +11,24 @@ final class Pipeline: Sendable {
   /// What outlives a pipeline.
   struct Ground: Sendable {
     let ledger: Ledger
-    let recorder: FlightRecorder
+    var recorder: FlightRecorder
     let tally: Tally
     let shelf: ModelShelf
-    let launch: SinkLaunch
+    var launch: SinkLaunch
   }
 
   private let candidates = BoundedQueue<Candidate>(capacity: 64)
-  private let decoded: BoundedQueue<Decoded>
-  private let ground: Ground
-  private let watcher: Watcher
+  private let decoded: DecodedQueue
+  let ground: Ground
+  let watcher: Watcher
+  let requests: RequestDesk
   private let decoders: [Decoder]
   private let classifiers: [Classifier]
   private let disposer: Disposer
   let sinks: [SinkWorker]
   private let threads = Mutex<Threads>(Threads())
   private let aborted: Flag
-  private let configuration: Configuration
+  let configuration: Configuration
 
   private struct Threads {
     var watch: OwnedThread?
@@ -41,11 +42,11 @@ final class Pipeline: Sendable {
     self.configuration = configuration
     self.ground = ground
     let workers = configuration.daemon.workers
-    let maxBatch = configuration.models.map(\.maxBatch).max() ?? 8
-    let linger = configuration.models.map(\.maxDelayMilliseconds).max() ?? 0
     let aborted = Flag()
     self.aborted = aborted
-    decoded = BoundedQueue(capacity: maxBatch * workers + workers)
+    // Room for every slot there is, so that a model whose pictures wait leaves room for the others.
+    decoded = DecodedQueue(
+      capacity: configuration.models.reduce(workers) { $0 + $1.slotCount(workers: workers) })
     do throws(PlatformError) {
       watcher = try Watcher(
         watches: configuration.watches, ledger: ground.ledger, candidates: candidates, tally: ground.tally)
@@ -55,7 +56,9 @@ final class Pipeline: Sendable {
     let disposer = Disposer(ledger: ground.ledger, tally: ground.tally)
     self.disposer = disposer
     let sinks = configuration.sinks.map {
-      SinkWorker(settings: $0, ledger: ground.ledger, launch: ground.launch, acknowledged: { disposer.ring() })
+      SinkWorker(
+        settings: $0, ledger: ground.ledger, launch: ground.launch, tally: ground.tally.sink($0.name),
+        acknowledged: { disposer.ring() })
     }
     self.sinks = sinks
     let decoding = Decoder.Wiring(
@@ -64,14 +67,17 @@ final class Pipeline: Sendable {
       ledger: ground.ledger, recorder: ground.recorder, watcher: watcher, tally: ground.tally)
     decoders = (0..<workers).map { Decoder(index: $0, wiring: decoding) }
     let classifying = Classifier.Wiring(
-      watches: configuration.watches, maxBatch: maxBatch, linger: .milliseconds(linger), decoded: decoded,
-      ledger: ground.ledger, tally: ground.tally,
+      watches: configuration.watches, decoded: decoded, shelf: ground.shelf, ledger: ground.ledger,
+      recorder: ground.recorder, tally: ground.tally,
       committed: {
         for sink in sinks { sink.ring() }
         disposer.ring()
       },
       isAborted: { aborted.isSet })
-    classifiers = (0..<workers).map { Classifier(index: $0, wiring: classifying) }
+    let batch = configuration.maxBatch
+    classifiers = (0..<workers).map { Classifier(index: $0, firstSlot: workers + $0 * batch, wiring: classifying) }
+    requests = RequestDesk(
+      limit: workers * 2, limits: ImageLimits(), decoded: decoded, shelf: ground.shelf, tally: ground.tally)
   }
 
   /// Every stage's sign of life.
@@ -157,6 +163,7 @@ final class Pipeline: Sendable {
   /// Blocks. `abort` from another thread cuts it short.
   func drain() {
     let running = threads.withLock { $0 }
+    requests.close()
     watcher.stop()
     candidates.close()
     running.watch?.join()
@@ -180,6 +187,9 @@ final class Pipeline: Sendable {
 
   /// Pictures admitted and not yet answered, as far as this process holds them.
   var waiting: Int { candidates.count + decoded.count }
+
+  /// Pictures in the two queues.
+  var queued: (candidates: Int, decoded: Int) { (candidates.count, decoded.count) }
 }
 
 /// A switch that is turned once and read from any thread.
