@@ -1,13 +1,16 @@
 #define _GNU_SOURCE
 #include "cshims.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 void lookout_name_thread(const char *name) {
   char kept[16];
@@ -54,3 +57,15 @@ int64_t lookout_file_system_magic(const char *path) {
 }
 
 uint64_t lookout_heap_bytes_in_use(void) { return mallinfo2().uordblks; }
+
+static void hand_on(int number) {
+  const int kept = errno;
+  tgkill(getpid(), getpid(), number);
+  errno = kept;
+}
+
+void lookout_hand_signal_to_main_thread(int number) {
+  struct sigaction action = {.sa_handler = hand_on, .sa_flags = SA_RESTART};
+  sigfillset(&action.sa_mask);
+  sigaction(number, &action, NULL);
+}

@@ -1,3 +1,4 @@
+internal import CShims
 internal import Glibc
 
 /// The signals the daemon answers, taken one by one by the main thread.
@@ -11,10 +12,12 @@ package enum SignalSet {
 
   /// Blocks them for this thread and all later ones, and ignores SIGPIPE.
   ///
-  /// First thing in main.
+  /// First thing in main. A library may have started threads before it (OpenBLAS does), and the kernel gives a signal
+  /// to any thread that does not block it: such a thread hands it on to the main thread.
   package static func block() {
     var set = wanted
     pthread_sigmask(SIG_BLOCK, &set, nil)
+    for number in numbers { lookout_hand_signal_to_main_thread(number) }
     signal(SIGPIPE, SIG_IGN)
   }
 
@@ -32,10 +35,12 @@ package enum SignalSet {
     }
   }
 
+  private static let numbers = [SIGTERM, SIGINT, SIGHUP, SIGUSR1]
+
   private static var wanted: sigset_t {
     var set = sigset_t()
     sigemptyset(&set)
-    for number in [SIGTERM, SIGINT, SIGHUP, SIGUSR1] { sigaddset(&set, number) }
+    for number in numbers { sigaddset(&set, number) }
     return set
   }
 }

@@ -101,6 +101,23 @@ struct DaemonTests {
     #expect(Results(of: daemon).csv == ["gone.bmp", "moved.bmp", "moved.bmp"])
   }
 
+  @Test func aSignalIsAnsweredWhicheverThreadGetsIt() {
+    let daemon = DaemonProcess()
+    daemon.start()
+    #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")
+    // The Glibc module does not show tgkill(2).
+    typealias ThreadKill = @convention(c) (pid_t, pid_t, Int32) -> Int32
+    let threadKill = unsafeBitCast(dlsym(nil, "tgkill"), to: ThreadKill.self)
+    for thread in Files.names(in: "/proc/\(daemon.process)/task").compactMap({ Int32($0) }) {
+      #expect(threadKill(daemon.process, thread, SIGUSR1) == 0)
+    }
+    #expect(threadKill(daemon.process, daemon.process, SIGHUP) == 0)
+    #expect(daemon.waitForNotice("RELOADING=1"), "\(daemon.log)")
+    #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")
+    daemon.signal(SIGTERM)
+    #expect(daemon.waitForExit() == 0, "\(daemon.log)")
+  }
+
   @Test func aBadReloadChangesNothing() {
     let daemon = DaemonProcess()
     daemon.start()

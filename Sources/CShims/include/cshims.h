@@ -31,3 +31,6 @@ int64_t lookout_file_system_magic(const char *_Nonnull path);
 
 /// Bytes that the C heap has given out and not got back (`mallinfo2`, which the Glibc module lacks).
 uint64_t lookout_heap_bytes_in_use(void);
+
+/// Makes any thread that gets this signal hand it on to the main thread (sigaction(2), tgkill(2)).
+void lookout_hand_signal_to_main_thread(int number);
