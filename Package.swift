@@ -80,7 +80,7 @@ let package = Package(
     module("LookoutSinkKit", ["CSinkABI"]),
 
     program("lookoutd", ["Service", "Platform"]),
-    program("lookout", ["ModelZoo", "Imaging", "Engine", "Platform", "Hashing", "LookoutSinkKit"]),
+    program("lookout", ["ModelZoo", "Imaging", "Engine", "Platform", "Hashing", "LookoutSinkKit", "CSQLite"]),
     program("lookout-sink-host", ["CSinkABI", "SinkProtocol"], runtime: hostRuntimePath),
 
     plugin("SinkCSV", at: "csv", ["LookoutSinkKit", "CSinkABI"]),

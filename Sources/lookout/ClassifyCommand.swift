@@ -93,7 +93,7 @@ enum ClassifyCommand {
   }
 
   /// `--model`, else `$LOOKOUT_MODEL`, else the installed default, else that of the current folder.
-  private static func modelPath(_ option: String?) -> String {
+  static func modelPath(_ option: String?) -> String {
     if let option { return option }
     if let variable = getenv("LOOKOUT_MODEL"), variable.pointee != 0 { return String(cString: variable) }
     let installed = "/usr/share/lookout/models/default.swiftweights"
