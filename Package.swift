@@ -29,9 +29,11 @@ func program(
   .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict, linkerSettings: runtime)
 }
 
+/// Tests are compiled without optimisation, which takes far less time; what they test is optimised.
 func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
   .testTarget(
-    name: name, dependencies: dependencies + ["TestSupport"], exclude: exclude, swiftSettings: strict)
+    name: name, dependencies: dependencies + ["TestSupport"], exclude: exclude,
+    swiftSettings: strict + [.unsafeFlags(["-Onone"])])
 }
 
 /// A sink plugin: one dynamic product built from `plugins/<name>`.
