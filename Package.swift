@@ -66,19 +66,25 @@ let package = Package(
     .target(name: "CTOML"),
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+    .systemLibrary(
+      name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
     // Swift, bottom up.
     module("Hashing", ["CCrypto"]),
     module("Platform", ["CShims", "CSystemd"]),
+    module("HTTPServer", ["Platform", "CMicroHTTPD"]),
     module("Imaging", ["CImageCodecs"]),
     module("Engine", ["COpenBLAS", "CKernels", "Hashing"]),
     module("ModelZoo", ["Engine"]),
     module("SinkProtocol", ["CSinkABI"]),
     module(
       "Service",
-      ["Platform", "Imaging", "Engine", "Hashing", "CSinkABI", "SinkProtocol", "CSQLite", "CTOML"]),
+      [
+        "Platform", "HTTPServer", "Imaging", "Engine", "Hashing", "CSinkABI", "SinkProtocol", "LookoutSinkKit",
+        "CSQLite", "CTOML",
+      ]),
     module("LookoutSinkKit", ["CSinkABI"]),
 
     program("lookoutd", ["Service", "Platform"]),
@@ -95,6 +101,7 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     tests("HashingTests", ["Hashing"]),
     tests("PlatformTests", ["Platform"]),
+    tests("HTTPServerTests", ["HTTPServer", "Platform"]),
     tests("ImagingTests", ["Imaging"], exclude: ["Fixtures"]),
     tests("EngineTests", ["Engine", "CKernels", "CShims"], exclude: ["Fixtures"]),
     tests("ModelZooTests", ["ModelZoo", "Engine"], exclude: ["Fixtures"]),

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -68,4 +69,19 @@ void lookout_hand_signal_to_main_thread(int number) {
   struct sigaction action = {.sa_handler = hand_on, .sa_flags = SA_RESTART};
   sigfillset(&action.sa_mask);
   sigaction(number, &action, NULL);
+}
+
+int lookout_peer(int fd, int32_t *pid, uint32_t *uid, uint32_t *gid, uint32_t *groups, size_t capacity, size_t *count) {
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return -1;
+  *pid = peer.pid;
+  *uid = peer.uid;
+  *gid = peer.gid;
+  *count = 0;
+#ifdef SO_PEERGROUPS
+  length = (socklen_t)(capacity * sizeof *groups);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length) == 0) *count = length / sizeof *groups;
+#endif
+  return 0;
 }

@@ -20,6 +20,14 @@ package final class WakeSignal: Sendable {
     _ = write(raw, &one, 8)
   }
 
+  /// Sleeps until somebody wakes the thread, one of the descriptors is readable, or the time is over (`poll`); the
+  /// wake-ups there were are taken.
+  package func wait(besides descriptors: [Int32], milliseconds: Int32) {
+    var waiting = ([raw] + descriptors).map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+    guard poll(&waiting, nfds_t(waiting.count), milliseconds) > 0 else { return }
+    if waiting[0].revents != 0 { consume() }
+  }
+
   /// Takes the wake-ups there are; the descriptor is quiet afterwards.
   func consume() {
     var count: UInt64 = 0

@@ -4,12 +4,13 @@ package enum ServiceError: Error {
   case sink(name: String, reason: String)
   case state(reason: String)
   case watch(reason: String)
+  case listen(reason: String)
 
   /// Whether starting again without a change by the operator cannot help.
   package var isConfigurationFault: Bool {
     switch self {
     case .model, .sink: true
-    case .state, .watch: false
+    case .state, .watch, .listen: false
     }
   }
 }
@@ -21,6 +22,7 @@ extension ServiceError: CustomStringConvertible {
     case .sink(let name, let reason): "sink \(name): \(reason)"
     case .state(let reason): "state folder: \(reason)"
     case .watch(let reason): "watching: \(reason)"
+    case .listen(let reason): reason
     }
   }
 }

@@ -27,6 +27,9 @@ final class DaemonProcess {
   var database: String { scratch("out/results.db") }
   var quarantine: String { scratch("state/quarantine/inbox") }
   var configuration: String { scratch("lookout.toml") }
+  var httpSocket: String { scratch("run/http.sock") }
+  /// Addresses beside the socket, for the next `configure`.
+  var listen: [String] = []
 
   init(after: String = "keep", settleMilliseconds: Int = 100) {
     scratch = Scratch()
@@ -64,7 +67,7 @@ final class DaemonProcess {
         runtime_dir = "\(scratch("run"))"
         plugin_dirs = ["\(scratch("plugins"))"]
         workers = 2
-        listen = []
+        listen = [\((["unix:\(httpSocket)"] + listen).map { "\"\($0)\"" }.joined(separator: ", "))]
         [models.default]
         file = "\(Self.repository)/models/default.swiftweights"
         [watches.inbox]

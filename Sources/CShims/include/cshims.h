@@ -34,3 +34,8 @@ uint64_t lookout_heap_bytes_in_use(void);
 
 /// Makes any thread that gets this signal hand it on to the main thread (sigaction(2), tgkill(2)).
 void lookout_hand_signal_to_main_thread(int number);
+
+/// Who is at the other end of a Unix socket (SO_PEERCRED, SO_PEERGROUPS); `groups` gets at most `capacity` supplementary
+/// groups and `count` how many there are of them. 0, or -1 with errno.
+int lookout_peer(int fd, int32_t *_Nonnull pid, uint32_t *_Nonnull uid, uint32_t *_Nonnull gid,
+                 uint32_t *_Nonnull groups, size_t capacity, size_t *_Nonnull count);

@@ -14,9 +14,9 @@ package struct Configuration: Equatable, Sendable {
   /// How many things the decoders and classifiers have in hand at once.
   package var slotsInHand: Int { daemon.workers * (1 + maxBatch) }
 
-  /// Whether only models differ, so that they can be swapped without a break.
+  /// Whether only models and the addresses listened on differ, so that they can be swapped without a break.
   package func isSame(exceptModels other: Configuration) -> Bool {
-    daemon == other.daemon && watches == other.watches && sinks == other.sinks
+    daemon.isSame(exceptListen: other.daemon) && watches == other.watches && sinks == other.sinks
       && models.map(\.name) == other.models.map(\.name) && models.map(\.maxBatch) == other.models.map(\.maxBatch)
   }
 

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import HTTPServer
 internal import Platform
 
 /// Turns the TOML tables into settings and collects what is wrong with them.
@@ -14,7 +15,7 @@ struct ConfigurationReader {
     if let table = root.table("daemon") {
       configuration.daemon = daemon(table)
     } else {
-      configuration.daemon.workers = Self.processors
+      configuration.daemon = daemon(TOMLValue(content: .table([]), position: FilePosition(line: 1, column: 1)))
     }
     let tables = (models: root.table("models"), watches: root.table("watches"), sinks: root.table("sinks"))
     configuration.models = entries("models", tables.models).map { model($0, $1) }
@@ -58,14 +59,25 @@ struct ConfigurationReader {
   private mutating func daemon(_ table: TOMLValue) -> DaemonSettings {
     var reader = TableReader("daemon", table)
     var settings = DaemonSettings()
-    let position = reader.place(of: "listen")
+    let listenPlace = reader.place(of: "listen")
     settings.stateDir = reader.string("state_dir", default: settings.stateDir)
     settings.runtimeDir = reader.string("runtime_dir", default: settings.runtimeDir)
     settings.pluginDirs = reader.strings("plugin_dirs", default: settings.pluginDirs)
     settings.workers = reader.integer("workers", default: Self.processors, in: 1...256)
     settings.stopTimeoutSeconds = reader.integer("stop_timeout_s", default: settings.stopTimeoutSeconds, in: 1...3600)
-    if !reader.strings("listen", default: []).isEmpty {
-      reader.problem(position, "[daemon] listen must be empty: this version has no HTTP interface")
+    let addresses =
+      reader.placedStrings("listen") ?? [("unix:\(settings.runtimeDir)/http.sock", listenPlace)]
+    for address in addresses {
+      do throws(ListenAddressError) {
+        let read = try ListenAddress(address.text)
+        if settings.listen.contains(read) {
+          reader.problem(address.position, "[daemon] listen names \(read) twice")
+        } else {
+          settings.listen.append(read)
+        }
+      } catch {
+        reader.problem(address.position, "[daemon] listen: \(error.reason)")
+      }
     }
     problems += reader.finish()
     return settings

@@ -1,3 +1,5 @@
+package import HTTPServer
+
 /// `[daemon]`: what belongs to the whole process.
 package struct DaemonSettings: Equatable, Sendable {
   package var stateDir = "/var/lib/lookout"
@@ -6,6 +8,14 @@ package struct DaemonSettings: Equatable, Sendable {
   /// Decoder threads, and as many classifier threads.
   package var workers = 2
   package var stopTimeoutSeconds = 60
+  /// Where HTTP is served; empty for nowhere.
+  package var listen: [ListenAddress] = []
+
+  func isSame(exceptListen other: DaemonSettings) -> Bool {
+    var other = other
+    other.listen = listen
+    return self == other
+  }
 }
 
 /// `[models.NAME]`: a weights file and how it is used.

@@ -76,18 +76,23 @@ struct TableReader {
   }
 
   mutating func strings(_ key: String, default fallback: [String]) -> [String] {
-    guard let value = take(key) else { return fallback }
+    placedStrings(key)?.map(\.text) ?? fallback
+  }
+
+  /// A list of strings, each with its place; nil if the key is absent or is no such list.
+  mutating func placedStrings(_ key: String) -> [(text: String, position: FilePosition)]? {
+    guard let value = take(key) else { return nil }
     guard case .array(let values) = value.content else {
       mismatch(key, value, "a list of strings")
-      return fallback
+      return nil
     }
-    var texts: [String] = []
+    var texts: [(text: String, position: FilePosition)] = []
     for value in values {
       guard case .string(let text) = value.content else {
         mismatch(key, value, "a list of strings")
-        return fallback
+        return nil
       }
-      texts.append(text)
+      texts.append((text, value.position))
     }
     return texts
   }

@@ -14,6 +14,7 @@ package final class Daemon {
   private var ground: Pipeline.Ground
   private let recorderPath: String
   private let lock: PosixLock
+  private let http: HTTPService
   private var pipeline: Pipeline
   /// The door for everybody outside the main thread.
   package let operations: Operations
@@ -54,7 +55,11 @@ package final class Daemon {
     operations = Operations(
       ground: ground, pipeline: pipeline, startedAt: startedAt, memoryBoundBytes: 0,
       requestReload: { kill(getpid(), SIGHUP) })
+    http = try HTTPService(operations: operations)
+    let listeners = try http.prepare(configuration)
     try pipeline.openSinks(within: .seconds(30))
+    http.serve(listeners)
+    http.start()
   }
 
   /// The picture that a crashed thread had in hand gets a strike; a run that was killed from outside gives none.
@@ -89,6 +94,7 @@ package final class Daemon {
   /// - Returns: the exit status: 0, or 75 (EX_TEMPFAIL) when the time to drain ran out and the ledger keeps the rest.
   package func serve() -> Int32 {
     pipeline.start()
+    http.show(.serving)
     announceReady()
     let interval = Notify.watchdogInterval.map { $0 / 2 } ?? .seconds(2)
     var nextLook = Clock.monotonicNanoseconds()
@@ -106,6 +112,7 @@ package final class Daemon {
         Notify.status(told)
       }
       let now = Clock.monotonicNanoseconds()
+      http.turn()
       if now >= nextLook {
         nextLook = now + interval.nanoseconds
         feedWatchdog()
@@ -130,7 +137,8 @@ package final class Daemon {
   }
 
   private func feedWatchdog() {
-    let stalled = stalls.stalled(pipeline.heartbeats)
+    let stalled = stalls.stalled(pipeline.heartbeats + [http.heartbeat])
+    http.turn(stalled: stalled)
     guard stalled.isEmpty else {
       Journal.log(.error, "no progress in \(stalled.joined(separator: ", "))", id: .stalled)
       return
@@ -143,14 +151,17 @@ package final class Daemon {
   private func reload() {
     Notify.reloading()
     let tell = operations.beginReload()
+    http.show(.reloading)
     do {
       let new = try Configuration.load(path: configurationPath)
+      let listeners = try http.prepare(new)
       let models = try Self.load(new)
       if new.isSame(exceptModels: configuration) {
         ground.shelf.replace(by: models)
       } else {
         try rebuild(new, models)
       }
+      http.serve(listeners)
       configuration = new
       modelIdentities = Self.identities(of: new.models)
       Journal.log(.notice, "reloaded \(configurationPath)", id: .reloaded)
@@ -159,6 +170,7 @@ package final class Daemon {
       tell(.failure(.refused("\(error)")))
       Journal.log(.error, "reload refused, everything goes on as before: \(error)", id: .reloadRefused)
     }
+    http.show(.serving)
     Notify.ready(status: status())
   }
 
@@ -208,6 +220,8 @@ package final class Daemon {
   // MARK: Stop
 
   private func stop() -> Int32 {
+    http.show(.stopping)
+    operations.close()
     Notify.stopping(status: "draining: " + status())
     let pipeline = self.pipeline
     let done = Flag()
@@ -226,6 +240,7 @@ package final class Daemon {
     }
     drain.join()
     Journal.log(.notice, (isAborted ? "stopped before all was delivered: " : "stopped: ") + status(), id: .stopped)
+    http.stop()
     ground.ledger.close()
     ground.recorder.discard()
     return isAborted ? 75 : 0

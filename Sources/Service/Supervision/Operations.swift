@@ -36,6 +36,7 @@ package final class Operations: Sendable {
   private struct State {
     var pipeline: Pipeline
     var isPaused = false
+    var isClosed = false
     /// Who waits for a reload to be done.
     var reloads: [ReloadRequest] = []
   }
@@ -95,6 +96,21 @@ package final class Operations: Sendable {
       }
     }
   }
+
+  /// The service stops: nobody waits any longer.
+  func close() {
+    let waiting = state.withLock { state in
+      state.isClosed = true
+      defer { state.reloads = [] }
+      return state.reloads
+    }
+    for request in waiting {
+      request.answer.withLock { $0 = .failure(Self.stopping) }
+      request.bell.ring()
+    }
+  }
+
+  private static let stopping = Failure.unavailable("the service stops")
 
   private var pipeline: Pipeline { state.withLock { $0.pipeline } }
 
@@ -179,6 +195,7 @@ package final class Operations: Sendable {
       let counts = try asked { () throws(LedgerError) in try ledger.counts() }
       let remainder = Remainder(
         images: counts.seen, deliveries: counts.awaitingSinks, files: counts.readyToDispose)
+      guard !state.withLock({ $0.isClosed }) else { throw Self.stopping }
       if remainder.isEmpty || Clock.monotonicNanoseconds() >= deadline { return remainder }
       Clock.pause(milliseconds: 20)
     }
@@ -233,7 +250,11 @@ package final class Operations: Sendable {
   /// - Throws: `.refused` with everything that is wrong; all goes on as before then.
   package func reload() throws(Failure) {
     let request = ReloadRequest()
-    state.withLock { $0.reloads.append(request) }
+    let isClosed = state.withLock { state in
+      state.reloads.append(request)
+      return state.isClosed
+    }
+    guard !isClosed else { throw Self.stopping }
     requestReload()
     while true {
       if let answer = request.answer.withLock({ $0 }) { return try answer.get() }

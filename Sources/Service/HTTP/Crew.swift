@@ -1,0 +1,39 @@
+internal import Platform
+internal import Synchronization
+
+/// A few threads that do what may block, one thing after another each.
+final class Crew: Sendable {
+  private let name: String
+  private let count: Int
+  private let work: BoundedQueue<@Sendable () -> Void>
+  private let threads = Mutex<[OwnedThread]>([])
+
+  /// `capacity`: how much may wait for a free thread.
+  init(name: String, count: Int, capacity: Int) {
+    self.name = name
+    self.count = count
+    work = BoundedQueue(capacity: capacity)
+  }
+
+  /// Starts the threads `NAME-0` ….
+  func start() {
+    threads.withLock { threads in
+      threads = (0..<count).map { index in
+        OwnedThread(name: "\(name)-\(index)") { [work] in
+          while let piece = work.take() { piece() }
+        }
+      }
+    }
+  }
+
+  /// Hands over a piece of work; false if as much waits as may.
+  ///
+  /// Never blocks.
+  func take(_ piece: @escaping @Sendable () -> Void) -> Bool { work.tryPut(piece) }
+
+  /// Ends the threads after what they have been given.
+  func stop() {
+    work.close()
+    for thread in threads.withLock({ $0 }) { thread.join() }
+  }
+}
