@@ -4,9 +4,13 @@ internal import Engine
 ///
 /// Names as in the PyTorch weights converted from TensorFlow (`_conv_stem`, `_blocks.0._depthwise_conv`, …, `_fc`).
 extension Architecture {
-  static let efficientNetLite0 = efficientNetLite(0, width: 1.0, depth: 1.0, size: 224)
-  static let efficientNetLite1 = efficientNetLite(1, width: 1.0, depth: 1.1, size: 240)
-  static let efficientNetLite2 = efficientNetLite(2, width: 1.1, depth: 1.2, size: 260)
+  static let efficientNetLites = [
+    efficientNetLite(0, width: 1.0, depth: 1.0, size: 224, dropout: 0.2),
+    efficientNetLite(1, width: 1.0, depth: 1.1, size: 240, dropout: 0.2),
+    efficientNetLite(2, width: 1.1, depth: 1.2, size: 260, dropout: 0.3),
+    efficientNetLite(3, width: 1.2, depth: 1.4, size: 280, dropout: 0.3),
+    efficientNetLite(4, width: 1.4, depth: 1.8, size: 300, dropout: 0.3),
+  ]
 
   private struct Stage {
     let repeats: Int
@@ -26,20 +30,25 @@ extension Architecture {
     Stage(repeats: 1, kernel: 3, stride: 1, expansion: 6, channels: 320),
   ]
 
-  private static func efficientNetLite(_ number: Int, width: Double, depth: Double, size: Int) -> Architecture {
+  private static func efficientNetLite(_ number: Int, width: Double, depth: Double, size: Int, dropout: Float)
+    -> Architecture
+  {
     Architecture(
       name: "efficientnet-lite\(number)", summary: "EfficientNet-Lite\(number), \(size)×\(size)",
-      classifierWeight: "_fc.weight", preprocessingJSON: Preprocessings.tensorFlowCrop(size: size)
-    ) { classes in
-      efficientNetLiteGraph(width: width, depth: depth, size: size, classes: classes)
+      inputShape: Shape(c: 3, h: size, w: size), classifierWeight: "_fc.weight", initialization: .layerDefaults,
+      preprocessing: { height, width in Preprocessings.tensorFlowCrop(height: height, width: width) }
+    ) { classes, input in
+      efficientNetLiteGraph(width: width, depth: depth, dropout: dropout, classes: classes, input: input)
     }
   }
 
-  private static func efficientNetLiteGraph(width: Double, depth: Double, size: Int, classes: Int) -> Graph {
-    var builder = GraphBuilder(inputShape: Shape(c: 3, h: size, w: size))
+  private static func efficientNetLiteGraph(
+    width: Double, depth: Double, dropout: Float, classes: Int, input: Shape
+  ) -> Graph {
+    var builder = GraphBuilder(inputShape: input)
     let epsilon: Float = 1e-3
     var last = builder.convolution(
-      "_conv_stem", GraphBuilder.inputName, from: 3, to: 32, kernel: 3, stride: 2, padding: .same)
+      "_conv_stem", GraphBuilder.inputName, from: input.c, to: 32, kernel: 3, stride: 2, padding: .same)
     last = builder.add("_bn0", .batchNorm(epsilon: epsilon), last)
     last = builder.add("_relu0", .activation(.relu6), last)
     var channels = 32
@@ -48,7 +57,7 @@ extension Architecture {
       // The first and the last stage keep their depth at every size, the stem and the head their width.
       let isEdge = index == 0 || index == stages.count - 1
       let repeats = isEdge ? stage.repeats : Int((Double(stage.repeats) * depth).rounded(.up))
-      let outChannels = scaled(stage.channels, by: width)
+      let outChannels = GraphBuilder.scaled(stage.channels, by: width)
       for repetition in 0..<repeats {
         let path = "_blocks.\(block)."
         let stride = repetition == 0 ? stage.stride : 1
@@ -76,15 +85,8 @@ extension Architecture {
     last = builder.add("_relu1", .activation(.relu6), last)
     last = builder.add("_avg_pooling", .globalAveragePool, last)
     last = builder.add("_flatten", .flatten, last)
-    last = builder.add("_dropout", .dropout(probability: 0.2), last)
+    last = builder.add("_dropout", .dropout(probability: dropout), last)
     last = builder.linear("_fc", last, from: 1280, to: classes)
     return builder.graph(output: last)
-  }
-
-  /// A channel count times a factor, as a multiple of 8 that is at most a tenth smaller.
-  private static func scaled(_ channels: Int, by factor: Double) -> Int {
-    let exact = Double(channels) * factor
-    let rounded = max(8, Int(exact + 4) / 8 * 8)
-    return Double(rounded) < 0.9 * exact ? rounded + 8 : rounded
   }
 }

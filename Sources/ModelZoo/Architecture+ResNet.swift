@@ -6,24 +6,27 @@ extension Architecture {
   static let resNet18 = resNet(18, blocks: [2, 2, 2, 2], isBottleneck: false)
   static let resNet34 = resNet(34, blocks: [3, 4, 6, 3], isBottleneck: false)
   static let resNet50 = resNet(50, blocks: [3, 4, 6, 3], isBottleneck: true)
+  static let resNet101 = resNet(101, blocks: [3, 4, 23, 3], isBottleneck: true)
+  static let resNet152 = resNet(152, blocks: [3, 8, 36, 3], isBottleneck: true)
 
   private static func resNet(_ depth: Int, blocks: [Int], isBottleneck: Bool) -> Architecture {
     Architecture(
-      name: "resnet\(depth)", summary: "ResNet-\(depth) of torchvision, 224×224", classifierWeight: "fc.weight",
-      preprocessingJSON: Preprocessings.torchvision
-    ) { classes in
-      resNetGraph(blocks: blocks, isBottleneck: isBottleneck, classes: classes)
+      name: "resnet\(depth)", summary: "ResNet-\(depth) of torchvision, 224×224",
+      inputShape: Shape(c: 3, h: 224, w: 224), classifierWeight: "fc.weight",
+      initialization: Initialization(convolution: .kaimingNormalFanOut, linear: .layerDefault),
+      preprocessing: Preprocessings.torchvision()
+    ) { classes, input in
+      resNetGraph(blocks: blocks, isBottleneck: isBottleneck, classes: classes, input: input)
     }
   }
 
-  private static func resNetGraph(blocks: [Int], isBottleneck: Bool, classes: Int) -> Graph {
-    var builder = GraphBuilder(inputShape: Shape(c: 3, h: 224, w: 224))
+  private static func resNetGraph(blocks: [Int], isBottleneck: Bool, classes: Int, input: Shape) -> Graph {
+    var builder = GraphBuilder(inputShape: input)
     var last = builder.convolution(
-      "conv1", GraphBuilder.inputName, from: 3, to: 64, kernel: 7, stride: 2, padding: .symmetric(3))
+      "conv1", GraphBuilder.inputName, from: input.c, to: 64, kernel: 7, stride: 2, padding: .symmetric(3))
     last = builder.add("bn1", .batchNorm(epsilon: 1e-5), last)
     last = builder.add("relu", .activation(.relu), last)
-    let pooling = Pooling(kernel: Extent2D(3), stride: Extent2D(2), padding: .symmetric(1))
-    last = builder.add("maxpool", .maxPool(pooling), last)
+    last = builder.maxPool("maxpool", last, kernel: 3, stride: 2, padding: 1)
     var channels = 64
     for (layer, count) in blocks.enumerated() {
       let planes = 64 << layer

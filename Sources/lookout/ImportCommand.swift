@@ -7,7 +7,8 @@ internal import ModelZoo
 /// `lookout import`: a checkpoint and labels become a weights file.
 enum ImportCommand {
   static func run(_ words: [String]) throws(Failure) {
-    let arguments = try Arguments(words, options: ["--architecture", "--labels", "-o"], switches: ["--half"])
+    let arguments = try Arguments(
+      words, options: ["--architecture", "--input-size", "--labels", "-o"], switches: ["--half"])
     guard arguments.operands.count == 1 else { throw .usage("import takes one checkpoint") }
     let source = arguments.operands[0]
     let name = try arguments.required("--architecture")
@@ -18,26 +19,29 @@ enum ImportCommand {
     }
     var labels: [String] = []
     if let path = arguments["--labels"] { labels = try readLabels(path) }
+    var size: Extent2D?
+    if let text = arguments["--input-size"] { size = try readSize(text) }
     let tensors: StateDict
     let graph: Graph
     do throws(ModelZooError) {
       tensors = try StateDict.open(path: source)
-      graph = try architecture.graph(fitting: tensors)
+      graph = try architecture.graph(fitting: tensors, size: size)
     } catch {
       if case .engine(.file) = error { throw .input("\(error)") }
       throw .data("\(error)")
     }
     let file = source.split(separator: "/").last.map(String.init) ?? source
+    let preprocessing = architecture.preprocessingJSON(height: graph.inputShape.h, width: graph.inputShape.w)
     do throws(ImagingError) {
-      _ = try Preprocessing(json: architecture.preprocessingJSON)
+      _ = try Preprocessing(json: preprocessing)
     } catch {
       throw .data("\(name): \(error)")
     }
     do throws(EngineError) {
       let draft = Draft(
-        graph: graph, labels: labels, preprocessing: architecture.preprocessingJSON,
+        graph: graph, labels: labels, preprocessing: preprocessing,
         provenance: "lookout import \(file) --architecture \(name)\(arguments.has("--half") ? " --half" : "")",
-        tensors: tensors, storage: arguments.has("--half") ? .f16 : .f32)
+        tensors: try OverlaidTensors(completing: tensors, for: graph), storage: arguments.has("--half") ? .f16 : .f32)
       try draft.write(to: output, canary: draft.canary(beside: output))
       print("\(output): \(try WeightsFile.open(path: output).digest)")
     } catch {
@@ -52,13 +56,13 @@ enum ImportCommand {
     let labels: [String]
     let preprocessing: String
     let provenance: String
-    let tensors: StateDict
+    let tensors: OverlaidTensors
     let storage: ElementType
 
     func write(to path: String, canary: Canary?) throws(EngineError) {
       try WeightsFile.write(
         to: path, graph: graph, labels: labels, preprocessing: preprocessing, canary: canary, provenance: provenance,
-        tensors: tensors, storage: storage)
+        tensors: try OverlaidTensors(completing: tensors, for: graph), storage: storage)
     }
 
     /// What the network answers with the weights as they are stored: written once without a canary, read again and run.
@@ -78,6 +82,15 @@ enum ImportCommand {
     }
 
     private static let seed: UInt32 = 0x6C6F_6F6B
+  }
+
+  /// `224` or `HEIGHTxWIDTH`.
+  private static func readSize(_ text: String) throws(Failure) -> Extent2D {
+    let sides = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) ?? 0 }
+    guard (1...2).contains(sides.count), sides.allSatisfy({ (1...4096).contains($0) }) else {
+      throw .usage("--input-size takes a side or HEIGHTxWIDTH, from 1 to 4096")
+    }
+    return Extent2D(h: sides[0], w: sides[sides.count - 1])
   }
 
   /// One label a line, or the column `name` (else the last) of a CSV file with a header.

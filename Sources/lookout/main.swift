@@ -1,7 +1,7 @@
 internal import Glibc
 
 let usage = """
-  usage: lookout import WEIGHTS --architecture NAME [--labels FILE] [--half] -o FILE.swiftweights
+  usage: lookout import WEIGHTS --architecture NAME [--input-size HxW] [--labels FILE] [--half] -o FILE.swiftweights
          lookout inspect FILE.swiftweights [--json]
          lookout classify PATH… [--model FILE] [--top K] [--json] [--full-decode]
          lookout bench [start] [latency] [memory] [--model FILE] [--photos FOLDER] [--count N] [--scratch FOLDER] [--json]
