@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 STAGE  ?= .build/stage
 
-.PHONY: help setup build demo test check install uninstall stage clean
+.PHONY: help setup build demo test faults check install uninstall stage clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,10 @@ test: setup ## build and run every test
 	$(SWIFT) build -c release
 	$(SWIFT) build -c release --build-tests
 	$(SWIFT) test -c release
+
+faults: setup ## break everything that can break and look whether the promise holds (as root; SCENARIO=name for one)
+	$(SWIFT) build -c release
+	.build/release/lookout-faults --report docs/RELIABILITY.md $(SCENARIO)
 
 check: setup ## format, warnings, imports, man pages
 	@! for page in man/*; do groff -man -Tutf8 -ww "$$page" 2>&1 >/dev/null; done | grep .

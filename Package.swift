@@ -54,6 +54,8 @@ let package = Package(
     .library(name: "lookout-sink-json", type: .dynamic, targets: ["SinkJSON"]),
     .library(name: "lookout-sink-sqlite", type: .dynamic, targets: ["SinkSQLite"]),
     .library(name: "lookout-sink-example-c", type: .dynamic, targets: ["SinkExampleC"]),
+    .library(name: "lookout-faults-hooks", type: .dynamic, targets: ["FaultHooks"]),
+    .library(name: "lookout-faults-hostile-sink", type: .dynamic, targets: ["HostileSink"]),
   ],
   targets: [
     // C: contracts, shims and what wants setjmp, C++ or vector instructions.
@@ -109,6 +111,21 @@ let package = Package(
       "ServiceTests", ["Service", "Platform", "Imaging", "Engine", "SinkProtocol", "CSQLite"], exclude: ["Fixtures"]),
     tests("SinkTests", ["SinkProtocol", "CSinkABI", "Platform", "LookoutSinkKit"]),
     tests("EndToEndTests", ["Platform", "CSQLite"]),
+
+    // The fault suite: `make faults`.
+    .target(name: "FaultControlPage", path: "Tests/Faults/ControlPage"),
+    .target(
+      name: "FaultHooks", dependencies: ["FaultControlPage"], path: "Tests/Faults/Hooks", publicHeadersPath: "."),
+    .target(
+      name: "FaultCodec", path: "Tests/Faults/Codec", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png16")]),
+    .target(name: "HostileSink", dependencies: ["CSinkABI"], path: "Tests/Faults/HostileSink", publicHeadersPath: "."),
+    .target(
+      name: "FaultSuite",
+      dependencies: ["FaultControlPage", "FaultCodec", "Engine", "Hashing", "CSQLite", "TestSupport"],
+      path: "Tests/Faults/Suite", swiftSettings: strict),
+    .executableTarget(
+      name: "lookout-faults", dependencies: ["FaultSuite"], path: "Tests/Faults/Program", swiftSettings: strict),
+    tests("FaultTests", ["FaultSuite"]),
   ],
   cxxLanguageStandard: .cxx17
 )

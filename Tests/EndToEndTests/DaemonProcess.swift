@@ -5,7 +5,7 @@ import TestSupport
 final class DaemonProcess {
   let scratch: Scratch
   private(set) var process: pid_t = 0
-  private let notifySocket: Int32
+  private let notifySocket: NotifySocket
 
   /// Where this build's programs, plugins and test bundles are.
   static let products: String = {
@@ -39,23 +39,12 @@ final class DaemonProcess {
         Files.write(bytes, to: scratch("plugins/lookout-sink-\(sink).so"))
       }
     }
-    notifySocket = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    let path = scratch("notify")
-    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8) + [0]) }
-    let bound = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(notifySocket, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-      }
-    }
-    precondition(bound == 0, "cannot bind the notify socket")
+    notifySocket = NotifySocket(path: scratch("notify"))
     configure(after: after, settleMilliseconds: settleMilliseconds)
   }
 
   deinit {
     if process > 0 { signal(SIGKILL) }
-    close(notifySocket)
   }
 
   func configure(after: String, settleMilliseconds: Int, extra: String = "") {
@@ -92,29 +81,16 @@ final class DaemonProcess {
 
   /// Starts the daemon; its standard error goes to `log` in the private root.
   func start() {
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    posix_spawn_file_actions_addopen(&actions, 2, scratch("log"), O_WRONLY | O_CREAT | O_APPEND, 0o644)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    let arguments = ["lookoutd", "--config", configuration]
-    let environment = ["NOTIFY_SOCKET=\(scratch("notify"))", "PATH=/usr/bin:/bin"]
-    var argumentPointers = arguments.map { strdup($0) } + [nil]
-    var environmentPointers = environment.map { strdup($0) } + [nil]
-    defer { for pointer in argumentPointers + environmentPointers { free(pointer) } }
-    let result = posix_spawn(
-      &process, "\(Self.products)/lookoutd", &actions, nil, &argumentPointers, &environmentPointers)
-    precondition(result == 0, "cannot start lookoutd: \(result)")
+    process = Program.start(
+      ["\(Self.products)/lookoutd", "--config", configuration],
+      environment: ["NOTIFY_SOCKET=\(notifySocket.path)", "PATH=/usr/bin:/bin"], log: scratch("log"))
   }
 
   /// Waits for a notification with this text, as systemd would; false after `seconds`.
   func waitForNotice(_ text: String, seconds: Int = 30) -> Bool {
-    var buffer = [UInt8](repeating: 0, count: 8192)
     let end = time(nil) + seconds
     while time(nil) < end {
-      var waiting = pollfd(fd: notifySocket, events: Int16(POLLIN), revents: 0)
-      guard poll(&waiting, 1, 1000) > 0 else { continue }
-      let count = recv(notifySocket, &buffer, buffer.count, 0)
-      if count > 0, String(decoding: buffer[..<count], as: UTF8.self).contains(text) { return true }
+      if let message = notifySocket.next(withinMilliseconds: 1000), message.contains(text) { return true }
     }
     return false
   }
@@ -123,14 +99,13 @@ final class DaemonProcess {
 
   /// Waits for the end and gives the exit status, or minus the signal that killed it.
   func waitForExit() -> Int32 {
-    var status: Int32 = 0
-    var unread = [UInt8](repeating: 0, count: 8192)
-    while waitpid(process, &status, WNOHANG) == 0 {
-      var waiting = pollfd(fd: notifySocket, events: Int16(POLLIN), revents: 0)
-      if poll(&waiting, 1, 20) > 0 { recv(notifySocket, &unread, unread.count, 0) }
+    while true {
+      if let end = Program.reap(process) {
+        process = 0
+        return end
+      }
+      _ = notifySocket.next(withinMilliseconds: 20)
     }
-    process = 0
-    return status & 0x7f == 0 ? (status >> 8) & 0xff : -(status & 0x7f)
   }
 
   var log: String { Files.text(scratch("log")) }

@@ -49,8 +49,11 @@ package enum Files {
     return names.sorted()
   }
 
-  package static func read(_ path: String) -> [UInt8]? {
-    let file = open(path, O_RDONLY | O_CLOEXEC)
+  package static func read(_ path: String) -> [UInt8]? { read(Array(path.utf8)) }
+
+  /// The whole file, nil if it cannot be opened; `path` may hold any bytes.
+  package static func read(_ path: [UInt8]) -> [UInt8]? {
+    let file = open(path.map { CChar(bitPattern: $0) } + [0], O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return nil }
     defer { close(file) }
     var bytes: [UInt8] = []
