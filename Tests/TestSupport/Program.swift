@@ -11,12 +11,25 @@ package enum Program {
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o644)
     posix_spawn_file_actions_adddup2(&actions, 1, 2)
-    defer { posix_spawn_file_actions_destroy(&actions) }
+    // What starts a test may have blocked signals that the program waits for.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    var every = sigset_t()
+    var none = sigset_t()
+    sigfillset(&every)
+    sigemptyset(&none)
+    posix_spawnattr_setsigdefault(&attributes, &every)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+    defer {
+      posix_spawn_file_actions_destroy(&actions)
+      posix_spawnattr_destroy(&attributes)
+    }
     var arguments = words.map { strdup($0) } + [nil]
     var variables = environment.map { strdup($0) } + [nil]
     defer { for pointer in arguments + variables { free(pointer) } }
     var process: Int32 = 0
-    let result = posix_spawnp(&process, words[0], &actions, nil, &arguments, &variables)
+    let result = posix_spawnp(&process, words[0], &actions, &attributes, &arguments, &variables)
     precondition(result == 0, "cannot start \(words[0]): \(result)")
     return process
   }
