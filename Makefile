@@ -25,6 +25,8 @@ test: setup ## build and run every test
 
 faults: setup ## break everything that can break and look whether the promise holds (as root; SCENARIO=name for one)
 	$(SWIFT) build -c release
+	@! pkg-config --exists fuse3 || $(CC) -O2 -Wall -Wextra -o .build/release/lookout-faults-disk \
+	  $$(pkg-config --cflags fuse3) Tests/Faults/Disk/disk.c $$(pkg-config --libs fuse3)
 	.build/release/lookout-faults --report docs/RELIABILITY.md $(SCENARIO)
 
 check: setup ## format, warnings, imports, man pages

@@ -121,7 +121,7 @@ let package = Package(
     .target(name: "HostileSink", dependencies: ["CSinkABI"], path: "Tests/Faults/HostileSink", publicHeadersPath: "."),
     .target(
       name: "FaultSuite",
-      dependencies: ["FaultControlPage", "FaultCodec", "Engine", "Hashing", "CSQLite", "TestSupport"],
+      dependencies: ["FaultControlPage", "FaultCodec", "Engine", "Hashing", "Platform", "CSQLite", "TestSupport"],
       path: "Tests/Faults/Suite", swiftSettings: strict),
     .executableTarget(
       name: "lookout-faults", dependencies: ["FaultSuite"], path: "Tests/Faults/Program", swiftSettings: strict),

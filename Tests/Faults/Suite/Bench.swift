@@ -56,6 +56,18 @@ package final class Bench {
     return seconds
   }
 
+  /// Stops the daemon, which must end by itself with status 0; one that the armed hooks kill meanwhile is started again.
+  package func stop(_ site: Site, _ what: String = "at the end") {
+    var end = site.service.stop()
+    if end == -SIGKILL, site.control.struck > 0 {
+      site.control.disarm()
+      site.service.start()
+      end = site.service.stop()
+    }
+    let told = end.map { "\($0)" } ?? "not by itself"
+    check(end == 0, "\(what): the daemon ended with status \(told)", log: site.service.log)
+  }
+
   /// Hands over fresh pictures, waits for their results, and notes the time they took after the end of a fault.
   package func fresh(_ site: Site, within bound: Double) {
     let start = Bench.seconds()
@@ -99,6 +111,9 @@ package final class Bench {
       throw SiteError("`\(command)` ended with \(status): \(said)")
     }
   }
+
+  /// The source tree that this suite was built from.
+  package static let repository = "/" + #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
 
   /// Where this build's programs and plugins are.
   package static let products: String = {

@@ -46,6 +46,8 @@ package final class Oracle {
   /// Folders in which a source may end, and those of refused files.
   package var doneFolders: [String] = []
   package var quarantines: [String] = []
+  /// What stands before a path of a record to make it one of this machine, for a daemon that ran in another root.
+  package var folderPrefix: [UInt8] = []
   /// A sink may lack records that lie among the dead letters; their count is another's to check.
   package var sinksThatReject: Set<String> = []
 
@@ -167,7 +169,9 @@ package final class Oracle {
       }
       if obligation.mayBeGone || isDeletedWhenDone { continue }
       if quarantined.contains(key.digest) || done.contains(key.digest) { continue }
-      if Self.digest(of: key.path) != key.digest { found.append("lost: the bytes of \(path) are nowhere") }
+      if Self.digest(of: folderPrefix + key.path) != key.digest {
+        found.append("lost: the bytes of \(path) are nowhere")
+      }
     }
     return found
   }

@@ -1,6 +1,9 @@
 /// All scenarios in the order in which they run.
 package enum Suite {
-  package static let scenarios: [Scenario] = [.durableSteps, .randomKills, .recovery]
+  package static let scenarios: [Scenario] = [
+    .durableSteps, .randomKills, .recovery, .powerLoss, .disks, .oddWriters, .overflow, .subtrees, .limits, .strangers,
+    .inboxGone, .poison, .hostilePlugins, .outages, .reloads, .identity, .manager,
+  ]
 
   /// Runs those named (all, if none is) and prints a table; gives the reports.
   package static func run(_ names: [String], scale: Bench.Scale, isRoot: Bool) -> [Scenario.Report] {

@@ -61,9 +61,7 @@ extension Scenario {
       site.handOverCutShort()
       bench.settle(site, within: 60, "\(program) dies at \(step.name) \(number)")
       let isLast = site.control.struck == 0
-      site.control.disarm()
-      bench.check(
-        site.service.stop() == 0, "\(step.name) \(number): the last stop was not clean", log: site.service.log)
+      bench.stop(site, "\(program) dies at \(step.name) \(number)")
       bench.blame(site.oracle.violations().map { "\(program) dies at \(step.name) \(number), after the stop: \($0)" })
       if isLast { return deaths }
       deaths += 1
@@ -101,7 +99,7 @@ extension Scenario {
     bench.figure("kills amid the work", "\(atWork)")
     bench.figure("of sink hosts", "\(hosts)")
     bench.figure("all settled after", Bench.text(seconds) + " s")
-    bench.check(site.service.stop() == 0, "the last stop was not clean", log: site.service.log)
+    bench.stop(site)
     bench.blame(site.oracle.violations())
   }
 }

@@ -7,7 +7,7 @@ extension Scenario {
     let rows = bench.scaled(1_000_000, short: 50_000)
     let site = try Site(after: "delete")
     bench.check(site.service.startReady(), "the daemon does not start", log: site.service.log)
-    bench.check(site.service.stop() == 0, "the first stop was not clean")
+    bench.stop(site, "before the kills")
     try Site.execute(
       """
       BEGIN;
@@ -43,6 +43,6 @@ extension Scenario {
     bench.figure("slowest to all results", Bench.text(slowestResult) + " s")
     bench.check(
       slowest < 2, "READY came \(Bench.text(slowest)) s after the kill, the bar is 2 s", log: site.service.log)
-    bench.check(site.service.stop() == 0, "the last stop was not clean")
+    bench.stop(site)
   }
 }

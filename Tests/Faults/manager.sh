@@ -1,0 +1,85 @@
+#!/bin/sh
+# The part of the scenario `manager` that runs inside a booted Debian root: starts, stops, squeezes and restarts
+# lookout.service under a real systemd. Prints "figure NAME = VALUE", "fault COUNT" and "NOT OK: …" lines.
+# usage: try-faults BACKLOG RESTARTS
+set -u
+backlog=$1
+restarts=$2
+results=/var/lib/lookout/results
+
+rows() { sqlite3 "file:$results/results.db?mode=ro" 'SELECT count(*) FROM results' 2>/dev/null || echo 0; }
+now() { date +%s.%N; }
+since() { echo "$(now) - $1" | bc; }
+check() { [ "$2" = "$3" ] || echo "NOT OK: $1: expected $2, found $3"; }
+await() { # rows, seconds
+  end=$(($(date +%s) + $2))
+  while [ "$(rows)" -lt "$1" ] && [ "$(date +%s)" -lt "$end" ]; do sleep 0.2; done
+  [ "$(rows)" -ge "$1" ] || echo "NOT OK: $(rows) of $1 rows within $2 s"
+}
+
+systemd-sysusers
+systemd-tmpfiles --create lookout.conf
+chown -R lookout:lookout /srv/lookout/inbox /var/lib/lookout
+systemctl daemon-reload
+
+# A backlog, and a stop in the midst of it: the manager waits for no more than what is in hand.
+systemctl start lookout
+sleep 2
+before=$(rows)
+start=$(now)
+systemctl stop lookout
+echo "figure stop amid a backlog of $backlog = $(since "$start") s"
+check "result of the stop" success "$(systemctl show -P Result lookout)"
+[ "$(rows)" -lt "$backlog" ] && echo "fault 1"
+echo "figure rows before and after that stop = $before, $(rows)"
+
+# Restarts in the midst of the work.
+amid=0
+count=0
+systemctl start lookout
+start=$(now)
+while [ "$count" -lt "$restarts" ]; do
+  systemctl reset-failed lookout
+  systemctl restart lookout || echo "NOT OK: restart $count failed"
+  [ "$(rows)" -lt "$backlog" ] && amid=$((amid + 1))
+  count=$((count + 1))
+done
+echo "figure $restarts restarts, $amid amid the work = $(since "$start") s"
+echo "fault $amid"
+check "active after restarts" active "$(systemctl is-active lookout)"
+
+# Too little memory for a while.
+group=/sys/fs/cgroup$(systemctl show -P ControlGroup lookout)
+if [ -f "$group/memory.max" ]; then
+  systemctl set-property --runtime lookout MemoryHigh=24M MemoryMax=32M
+  sleep 8
+  high=$(awk '$1 == "high" { print $2 }' "$group/memory.events" 2>/dev/null || echo 0)
+  systemctl set-property --runtime lookout MemoryHigh=infinity MemoryMax=infinity
+  echo "figure throttled for memory = ${high:-0} times"
+  [ "${high:-0}" -gt 0 ] && echo "fault 1"
+  systemctl reset-failed lookout
+  systemctl start lookout
+else
+  echo "figure memory squeeze = not possible: no memory controller in this root"
+fi
+
+# The journal does not listen: a stopped journald, and files that want a line each.
+journald=$(systemctl show -P MainPID systemd-journald)
+kill -STOP "$journald"
+mkdir -p /srv/lookout/inbox/bad
+count=0
+while [ "$count" -lt 300 ]; do
+  echo "no picture $count" >"/srv/lookout/inbox/bad/$count.jpg"
+  count=$((count + 1))
+done
+start=$(now)
+await $((backlog + 300)) 600
+echo "figure all answered with the journal stopped after = $(since "$start") s"
+kill -CONT "$journald"
+echo "fault 1"
+check "active with the journal stopped" active "$(systemctl is-active lookout)"
+echo "figure restarts by the manager = $(systemctl show -P NRestarts lookout)"
+check "aborts by the watchdog" 0 "$(journalctl -b -u lookout --no-pager | grep -c 'Watchdog timeout')"
+systemctl stop lookout
+check "result of the last stop" success "$(systemctl show -P Result lookout)"
+echo "done"
