@@ -208,3 +208,18 @@ struct BellTests {
     #expect(bell.wait(for: .seconds(Int64.max)))
   }
 }
+
+@Suite(.timeLimit(.minutes(1)))
+struct OwnedThreadSignalTests {
+  @Test func faultsReachTheirHandlerAndNothingElseDoes() {
+    let basket = Basket<Int32>()
+    let thread = OwnedThread(name: "signals") {
+      var blocked = sigset_t()
+      pthread_sigmask(SIG_BLOCK, nil, &blocked)
+      for signal in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGTERM, SIGHUP, SIGCHLD]
+      where sigismember(&blocked, signal) == 1 { basket.add(signal) }
+    }
+    thread.join()
+    #expect(Set(basket.all) == [SIGTERM, SIGHUP, SIGCHLD])
+  }
+}

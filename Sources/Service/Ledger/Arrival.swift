@@ -1,4 +1,7 @@
-/// What tells one state of a file from any other: where its inode lives, and when and how it last changed.
+/// What tells one state of a file from any other under the same path: its inode, and when and how it last changed.
+///
+/// The device is told but not compared: a machine may number its disks otherwise the next time it starts, and the same
+/// inode, size and times to the nanosecond under the same path are the same file.
 package struct FileIdentity: Hashable, Sendable {
   package var device: UInt64
   package var inode: UInt64
@@ -14,6 +17,16 @@ package struct FileIdentity: Hashable, Sendable {
     self.ctimeNanoseconds = ctimeNanoseconds
     self.mtimeNanoseconds = mtimeNanoseconds
     self.size = size
+  }
+
+  package static func == (one: FileIdentity, other: FileIdentity) -> Bool {
+    one.inode == other.inode && one.ctimeNanoseconds == other.ctimeNanoseconds
+      && one.mtimeNanoseconds == other.mtimeNanoseconds && one.size == other.size
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(inode)
+    hasher.combine(ctimeNanoseconds)
   }
 }
 

@@ -28,3 +28,14 @@ extension Disposition {
     }
   }
 }
+
+extension WatchSettings.After {
+  /// What becomes of an answered file.
+  var disposition: Disposition {
+    switch self {
+    case .keep: .keep
+    case .delete: .delete
+    case .move(let directory): .move(directory: Array(directory.utf8))
+    }
+  }
+}

@@ -131,16 +131,15 @@ extension Ledger {
     let query = try database.statement(
       """
       SELECT id FROM arrivals WHERE inode = ?1 AND ctime_ns = ?2 AND mtime_ns = ?3 AND size_bytes = ?4
-        AND device = ?5 AND path = ?6 AND watch = ?7 AND state <> 5 LIMIT 1
+        AND path = ?5 AND watch = ?6 AND state <> 5 LIMIT 1
       """, as: "look up a file")
     defer { query.reset() }
     try query.bind(1, Int64(bitPattern: identity.inode))
     try query.bind(2, identity.ctimeNanoseconds)
     try query.bind(3, identity.mtimeNanoseconds)
     try query.bind(4, identity.size)
-    try query.bind(5, Int64(bitPattern: identity.device))
-    try query.bind(6, path)
-    try query.bind(7, watch)
+    try query.bind(5, path)
+    try query.bind(6, watch)
     return try query.step() ? query.text(0) : nil
   }
 }

@@ -143,12 +143,7 @@ final class Classifier: Sendable {
       disposition = .quarantine(directory: Array(settings.onFailure.utf8), reason: reason)
       wiring.tally.failed.add()
     } else {
-      disposition =
-        switch settings.after {
-        case .keep: .keep
-        case .delete: .delete
-        case .move(let directory): .move(directory: Array(directory.utf8))
-        }
+      disposition = settings.after.disposition
       wiring.tally.answered.add()
     }
     return Outcome(

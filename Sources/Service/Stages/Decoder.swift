@@ -98,6 +98,7 @@ final class Decoder: Sendable {
       return failure("it cannot be read: \(error)")
     }
     let sha256 = bench.bytes.withUnsafeBytes { SHA256.hexDigest(of: $0) }
+    if isRecognised(candidate, sha256) { return nil }
     if let blob = try? wiring.ledger.answer(sha256: sha256, modelDigest: model.digest),
       let earlier = try? ResultRecord(decoding: blob)
     {
@@ -144,6 +145,14 @@ final class Decoder: Sendable {
     _ = wiring.ledger.patiently(heartbeat, until: { wiring.decoded.isClosed }) { () throws(LedgerError) in
       try wiring.ledger.withdraw([candidate.arrival.id], as: state)
     }
+  }
+
+  /// Whether only the rights, owner, links or times of an answered file changed.
+  private func isRecognised(_ candidate: Candidate, _ sha256: String) -> Bool {
+    let disposition = wiring.watches[candidate.watch].after.disposition
+    return wiring.ledger.patiently(heartbeat, until: { wiring.decoded.isClosed }) { () throws(LedgerError) in
+      try wiring.ledger.recognise(candidate.arrival, sha256: sha256, disposition: disposition)
+    } ?? false
   }
 
   /// The file changed since it was admitted: this arrival ends, and the watcher finds the new contents.
