@@ -36,7 +36,7 @@ package final class OwnedThread: Sendable {
         sigfillset(&all)
         // The kernel gives a blocked fault no handler, and the flight recorder would never hear of it.
         for fault in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT] { sigdelset(&all, fault) }
-        pthread_sigmask(SIG_BLOCK, &all, nil)
+        pthread_sigmask(SIG_SETMASK, &all, nil)
         work.name.withCString { lookout_name_thread($0) }
         work.body()
         return nil

@@ -58,10 +58,12 @@ package final class Bench {
 
   /// Stops the daemon, which must end by itself with status 0; one that the armed hooks kill meanwhile is started again.
   package func stop(_ site: Site, _ what: String = "at the end") {
+    // A start that has not yet got as far as to answer signals is ended by them, and rightly.
+    site.service.tend(until: { site.service.isReady }, within: 60)
     var end = site.service.stop()
     if end == -SIGKILL, site.control.struck > 0 {
       site.control.disarm()
-      site.service.start()
+      _ = site.service.startReady()
       end = site.service.stop()
     }
     let told = end.map { "\($0)" } ?? "not by itself"

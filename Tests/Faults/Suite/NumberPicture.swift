@@ -45,7 +45,8 @@ package enum NumberPicture {
   }
 
   private static func check(_ values: [Int]) -> Int {
-    values.enumerated().reduce(5) { ($0 * 7 + $1.element * (2 * $1.offset + 1) + ($0 >> 3)) & 15 }
+    // Odd factors: a change of one digit always shows.
+    values.enumerated().reduce(5) { $0 + $1.element * (2 * $1.offset + 1) } & 15
   }
 
   /// A picture in a format and size that depend on the number: mostly small, now and then large.

@@ -2,7 +2,8 @@
 package enum Suite {
   package static let scenarios: [Scenario] = [
     .durableSteps, .randomKills, .recovery, .powerLoss, .disks, .oddWriters, .overflow, .subtrees, .limits, .strangers,
-    .inboxGone, .poison, .hostilePlugins, .outages, .reloads, .identity, .manager,
+    .inboxGone, .poison, .hostilePlugins, .containment,
+    .outages, .reloads, .identity, .manager,
   ]
 
   /// Runs those named (all, if none is) and prints a table; gives the reports.

@@ -79,7 +79,7 @@ extension Scenario {
     /// Stores what a loss of power at this instant would leave; gives the number of blocks lost.
     func cut(to image: String, seed: UInt32) throws -> Int {
       Files.write(Array("\(seed) \(image)".utf8), to: "\(fuse)/cut")
-      let told = Files.text("\(fuse)/cut").split(separator: " ").compactMap { Int($0) }
+      let told = Files.text("\(fuse)/cut").split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
       guard told.count == 2, Files.exists(image) else { throw SiteError("the disk was not cut") }
       return told[1]
     }
