@@ -36,8 +36,9 @@ extension Scenario {
     bench.check(site.service.startReady(), "the daemon does not start", log: site.service.log)
     site.handOver(3)
     bench.settle(site, within: 20, "before descriptors run out")
-    let open = Files.names(in: "/proc/\(site.service.process)/fd").compactMap { Int($0) }.max() ?? 0
-    try Bench.mustRun("prlimit --pid \(site.service.process) --nofile=\(open + 1):4096")
+    let open = Set(Files.names(in: "/proc/\(site.service.process)/fd").compactMap { Int($0) })
+    let free = (0...open.count).first { !open.contains($0) } ?? open.count
+    try Bench.mustRun("prlimit --pid \(site.service.process) --nofile=\(free):4096")
     site.handOver(12)
     site.service.tend(for: 3)
     let met = site.service.lines(containing: "Too many open files")
