@@ -40,7 +40,7 @@ static void die(void) {
 }
 
 /// The action for this call: FAULTS_COUNT unless it is to suffer.
-static uint32_t action_for(uint32_t call, const char *path) {
+static uint32_t action_for(const char *path) {
   if (!strstr(path, control->path)) return FAULTS_COUNT;
   uint64_t number = __atomic_add_fetch(&control->matched, 1, __ATOMIC_RELAXED);
   if (number < control->first || number > control->last) return FAULTS_COUNT;
@@ -50,7 +50,6 @@ static uint32_t action_for(uint32_t call, const char *path) {
     syscall(SYS_nanosleep, &late, NULL);
     return FAULTS_COUNT;
   }
-  (void)call;
   return control->action;
 }
 
@@ -61,7 +60,12 @@ static int concerns(uint32_t call) {
 
 static uint32_t action_at_path(uint32_t call, const char *path) {
   if (!concerns(call)) return FAULTS_COUNT;
-  return action_for(call, path);
+  return action_for(path);
+}
+
+static uint32_t action_at_rename(const char *from, const char *to) {
+  if (!concerns(FAULTS_RENAME)) return FAULTS_COUNT;
+  return action_for(strstr(to, control->path) ? to : from);
 }
 
 static uint32_t action_at_file(uint32_t call, int file) {
@@ -73,7 +77,7 @@ static uint32_t action_at_file(uint32_t call, int file) {
   errno = kept;
   if (length <= 0 || path[0] != '/') return FAULTS_COUNT;
   path[length] = 0;
-  return action_for(call, path);
+  return action_for(path);
 }
 
 /// Kills or fails as told; the call itself goes on otherwise. `DO` is what a half-done call does before it dies.
@@ -95,17 +99,17 @@ int fdatasync(int file) {
 }
 
 int rename(const char *from, const char *to) {
-  SUFFER(action_at_path(FAULTS_RENAME, to), NEXT(rename)(from, to))
+  SUFFER(action_at_rename(from, to), NEXT(rename)(from, to))
   return NEXT(rename)(from, to);
 }
 
 int renameat(int from_folder, const char *from, int to_folder, const char *to) {
-  SUFFER(action_at_path(FAULTS_RENAME, to), NEXT(renameat)(from_folder, from, to_folder, to))
+  SUFFER(action_at_rename(from, to), NEXT(renameat)(from_folder, from, to_folder, to))
   return NEXT(renameat)(from_folder, from, to_folder, to);
 }
 
 int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned flags) {
-  SUFFER(action_at_path(FAULTS_RENAME, to), NEXT(renameat2)(from_folder, from, to_folder, to, flags))
+  SUFFER(action_at_rename(from, to), NEXT(renameat2)(from_folder, from, to_folder, to, flags))
   return NEXT(renameat2)(from_folder, from, to_folder, to, flags);
 }
 
