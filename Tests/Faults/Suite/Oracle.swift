@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Hashing
+internal import Platform
 internal import TestSupport
 
 /// Keeps, outside the daemon, what must come of each file that was handed over, and says what is amiss.
@@ -180,9 +181,12 @@ package final class Oracle {
   package var isDeletedWhenDone = false
 
   private static func quarantined(in folder: String) -> [String] {
-    let names = Set(Files.names(in: folder))
-    return names.filter { names.contains("\($0).reason.txt") }.compactMap { name in
-      Files.text("\(folder)/\(name).reason.txt").hasPrefix("reason: ") ? digest(of: "\(folder)/\(name)") : nil
+    let note = Array(".reason.txt".utf8)
+    let names = Set(((try? Directory.list(Path(folder))) ?? []).map(\.name))
+    return names.filter { names.contains($0 + note) }.compactMap { name in
+      let path = Array("\(folder)/".utf8) + name
+      let reason = Files.read(path + note) ?? []
+      return reason.starts(with: Array("reason: ".utf8)) ? digest(of: path) : nil
     }
   }
 
