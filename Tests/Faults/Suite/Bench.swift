@@ -78,6 +78,15 @@ package final class Bench {
     figure("fresh after", Bench.text(Bench.seconds() - start) + " s")
   }
 
+  /// Notes and checks how many files only a sweep found: on a local file system every file must come by an event.
+  package func checkRescans(_ site: Site) {
+    guard let found = site.metric("lookout_rescan_found_files_total") else {
+      return blame(["the daemon tells no lookout_rescan_found_files_total"], log: site.service.log)
+    }
+    figure("found only by rescan", "\(Int(found))")
+    check(found == 0, "\(Int(found)) files were found by a rescan only")
+  }
+
   // MARK: The machine
 
   package static func seconds() -> Double {

@@ -102,7 +102,7 @@ package final class Site {
   }
 
   /// The configuration as it stands, with further lines at its end.
-  package func configure(adding extra: String = "", listen: String = "") {
+  package func configure(adding extra: String = "") {
     var text = """
       [daemon]
       state_dir = "\(state)"
@@ -110,7 +110,7 @@ package final class Site {
       plugin_dirs = ["\(base)/plugins"]
       workers = \(workers)
       stop_timeout_s = \(stopTimeoutSeconds)
-      listen = [\(listen)]
+      listen = ["unix:\(base)/http.sock"]
       [models.default]
       file = "\(modelFile)"
       top_k = \(NumberPicture.digits)
@@ -137,6 +137,20 @@ package final class Site {
       text += sink.extra.isEmpty ? "" : "\(sink.extra)\n"
     }
     Files.write(Array((text + extra).utf8), to: "\(base)/lookout.toml")
+  }
+
+  /// A counter or gauge of the daemon's metrics, the sum over its labels; nil if it is not told.
+  package func metric(_ name: String) -> Double? {
+    let page = "\(base)/metrics"
+    unlink(page)
+    guard
+      Bench.shell("curl -sf --max-time 5 --unix-socket '\(base)/http.sock' http://localhost/metrics", log: page) == 0
+    else { return nil }
+    let values = Files.text(page).split(separator: "\n").compactMap { line -> Double? in
+      guard line.hasPrefix("\(name) ") || line.hasPrefix("\(name){") else { return nil }
+      return line.split(separator: " ").last.flatMap { Double($0) }
+    }
+    return values.isEmpty ? nil : values.reduce(0, +)
   }
 
   // MARK: Handing over

@@ -104,6 +104,7 @@ extension Scenario {
     site.service.tend(until: { site.rowsInArchive() >= made }, within: 300)
     let answered = Bench.seconds()
     bench.settle(site, within: 30, "subtree races")
+    bench.checkRescans(site)
     bench.figure("files", "\(made) of \(made)")
     bench.figure("folders raced", "\(round)")
     bench.figure("written in", Bench.text(written - start) + " s")

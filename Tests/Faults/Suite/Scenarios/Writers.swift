@@ -147,7 +147,7 @@ extension Scenario {
     let settled = bench.settle(site, within: 20, "odd writers")
     close(wholeFile)
     close(lateFile)
-    // All of it must have been found by events: the sweep comes once a minute.
+    bench.checkRescans(site)
     bench.figure("ways to write", "\(writers.count + 2)")
     bench.figure("files", "\(site.oracle.count)")
     bench.figure("settled after the last", Bench.text(settled) + " s")
