@@ -24,10 +24,10 @@ extension Scenario {
     site.service.tend(until: { site.rowsInArchive() >= files }, within: 600)
     let took = Bench.seconds() - released
     bench.settle(site, within: 60, "after an overflow")
-    let overflows = site.service.lines(containing: "overflow")
-    bench.happened(files > limit ? 1 : 0)
+    let overflows = Int(site.metric("lookout_event_overflows_total") ?? 0)
+    bench.happened(overflows)
     bench.figure("files", "\(files)")
-    bench.figure("journal lines on overflow", "\(overflows)")
+    bench.figure("overflows", "\(overflows)")
     bench.figure("all answered after", Bench.text(took) + " s")
     bench.fresh(site, within: 20)
     bench.stop(site)
