@@ -36,6 +36,16 @@ package final class MappedBytes: Sendable {
 
   package var count: Int { mapping.count }
 
+  /// Lets the kernel take back the memory of a part that was read and is not soon read again; it is read anew when it is
+  /// (`madvise`).
+  package func release(_ range: Range<Int>) {
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let first = (range.lowerBound + page - 1) / page * page
+    let end = range.upperBound == mapping.count ? mapping.count : range.upperBound / page * page
+    guard first < end, let base = mapping.baseAddress else { return }
+    madvise(UnsafeMutableRawPointer(mutating: base + first), end - first, MADV_DONTNEED)
+  }
+
   /// Lends the bytes; the pointer must not leave the closure.
   package func withBytes<Result, Failure: Error>(
     _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result

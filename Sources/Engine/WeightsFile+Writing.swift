@@ -1,4 +1,3 @@
-internal import Glibc
 internal import Hashing
 
 extension WeightsFile {
@@ -65,7 +64,8 @@ extension WeightsFile {
       bytes.withUnsafeBytes { hash.update($0) }
       try file.append(bytes)
     }
-    try file.commit(digest: hash.hexDigest(), at: 8 + #"{"__metadata__":{"digest":""#.utf8.count)
+    try file.overwrite(Array(hash.hexDigest().utf8), at: 8 + #"{"__metadata__":{"digest":""#.utf8.count)
+    try file.commit()
   }
 
   /// Small tensors stay wide: first and depthwise convolutions take little room, and the rounding of few weights
@@ -83,53 +83,5 @@ extension WeightsFile {
     bytes += header
     bytes += [UInt8](repeating: 0x20, count: length - header.count)
     return bytes
-  }
-}
-
-/// A file that is written beside another and takes its place when whole; dropped without `commit` it vanishes.
-private struct ReplacementFile: ~Copyable {
-  private let path: String
-  private let temporary: String
-  private let descriptor: Int32
-
-  init(for path: String) throws(EngineError) {
-    self.path = path
-    temporary = "\(path).\(getpid()).tmp"
-    descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o644)
-    guard descriptor >= 0 else { throw .file(path: temporary, operation: "create", errno: errno) }
-  }
-
-  deinit {
-    close(descriptor)
-    unlink(temporary)
-  }
-
-  mutating func append(_ bytes: [UInt8]) throws(EngineError) {
-    var done = 0
-    while done < bytes.count {
-      let written = bytes.withUnsafeBytes {
-        Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: $0[done...]).baseAddress, bytes.count - done)
-      }
-      if written < 0 {
-        guard errno == EINTR else { throw .file(path: temporary, operation: "write", errno: errno) }
-      } else {
-        done += written
-      }
-    }
-  }
-
-  /// Sets the digest, makes the bytes durable and renames (`fsync`, `rename`, `fsync` of the folder).
-  mutating func commit(digest: String, at offset: Int) throws(EngineError) {
-    let digits = Array(digest.utf8)
-    guard pwrite(descriptor, digits, digits.count, off_t(offset)) == digits.count else {
-      throw .file(path: temporary, operation: "write", errno: errno)
-    }
-    guard fsync(descriptor) == 0 else { throw .file(path: temporary, operation: "fsync", errno: errno) }
-    guard rename(temporary, path) == 0 else { throw .file(path: path, operation: "rename", errno: errno) }
-    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-    let directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard directory >= 0 else { throw .file(path: folder, operation: "open", errno: errno) }
-    defer { close(directory) }
-    guard fsync(directory) == 0 else { throw .file(path: folder, operation: "fsync", errno: errno) }
   }
 }

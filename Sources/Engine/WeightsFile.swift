@@ -44,6 +44,7 @@ package final class WeightsFile: TensorSource, Sendable {
           throw JSON.Fault(offset: texts.digestOffset, reason: "the digest does not fit: a byte was changed")
         }
       }
+      bytes.release(0..<bytes.count)
       labels = texts.labels
       preprocessingJSON = texts.preprocessing
       canary = texts.canary
@@ -97,6 +98,7 @@ package final class WeightsFile: TensorSource, Sendable {
   package func floats(ofTensor name: String) throws(EngineError) -> [Float] {
     guard let entry = table[name] else { throw .tensor(name: name, reason: "is not in \(path)") }
     var floats = bytes.withBytes { entry.type.widen(UnsafeRawBufferPointer(rebasing: $0[entry.range])) }
+    bytes.release(entry.range)
     guard entry.type == .i8 else { return floats }
     try checkType(of: name)
     let scales = try self.floats(ofTensor: name + "_scale")
