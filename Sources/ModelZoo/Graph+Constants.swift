@@ -5,8 +5,13 @@ extension Graph {
   /// The ending of the names of convolutions whose weights are such tensors.
   static let constantSuffix = ".constant"
 
+  /// The same for convolutions of imported networks that only move channels or put zeros around.
+  static let selectionSuffix = ".selection"
+
   /// Whether a tensor stays as it is: it is neither trained nor found in a `state_dict`.
-  package static func isConstant(tensor name: String) -> Bool { name.contains(constantSuffix + ".") }
+  package static func isConstant(tensor name: String) -> Bool {
+    name.contains(constantSuffix + ".") || name.contains(selectionSuffix + ".")
+  }
 
   /// The numbers of every constant tensor, by name.
   ///

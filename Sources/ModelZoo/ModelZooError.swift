@@ -8,6 +8,8 @@ package enum ModelZooError: Error, Equatable {
   case refused(path: String, offset: Int, what: String)
   /// The tensors are not the architecture's: what is absent, what is left over, what has another shape.
   case mismatch(architecture: String, missing: [String], unexpected: [String], misshaped: [String])
+  /// The file is sound, but holds a network of parts that are not known; `reason` names them.
+  case unsupported(path: String, reason: String)
   /// The file itself cannot be read, or the engine refuses what was read.
   case engine(EngineError)
 }
@@ -17,6 +19,7 @@ extension ModelZooError: CustomStringConvertible {
     switch self {
     case .damaged(let path, let offset, let reason): "\(path): \(reason) (byte \(offset))"
     case .refused(let path, let offset, let what): "\(path): refused: \(what) (byte \(offset))"
+    case .unsupported(let path, let reason): "\(path): \(reason)"
     case .mismatch(let architecture, let missing, let unexpected, let misshaped):
       "the tensors are not those of \(architecture)"
         + ModelZooError.list("missing", missing) + ModelZooError.list("unexpected", unexpected)

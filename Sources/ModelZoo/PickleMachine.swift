@@ -21,10 +21,15 @@ struct PickleMachine {
   private(set) var dictionaries: [[(key: PickleValue, value: PickleValue)]] = []
   private(set) var storages: [PickleStorage] = []
   private(set) var tensors: [PickleTensor] = []
+  /// Modules of a TorchScript archive: their class, and the dictionary of their attributes once it is known.
+  private(set) var objects: [(type: String, state: Int?)] = []
+  private let hasModules: Bool
 
-  init(_ input: UnsafeRawBufferPointer, at position: Int = 0) {
+  /// `hasModules` lets the pickle make TorchScript's modules, which are containers with the name of a class.
+  init(_ input: UnsafeRawBufferPointer, at position: Int = 0, hasModules: Bool = false) {
     self.input = input
     self.position = position
+    self.hasModules = hasModules
   }
 
   /// Runs to the `STOP` code and gives the value it leaves; containers in it are read by their numbers.
@@ -94,6 +99,7 @@ struct PickleMachine {
       }
       stack.append(try constructor(module: module, name: name, at: start))
     case UInt8(ascii: "R"): try reduce(at: start)
+    case 0x81: try newObject(at: start)
     case UInt8(ascii: "b"): try build(at: start)
     case UInt8(ascii: "Q"): try persistent(at: start)
     default:
@@ -231,7 +237,7 @@ extension PickleMachine {
 
 extension PickleMachine {
   private func constructor(module: String, name: String, at start: Int) throws(FormatFault) -> PickleValue {
-    guard let constructor = PickleConstructor(module: module, name: name) else {
+    guard let constructor = PickleConstructor(module: module, name: name, hasModules: hasModules) else {
       throw refused("the pickle wants '\(module).\(name)', which weights never need", at: start)
     }
     return .constructor(constructor)
@@ -256,8 +262,22 @@ extension PickleMachine {
         throw damaged("a size that is no tuple", at: start)
       }
       stack.append(arguments[0])
-    case .storage: throw refused("a call of a storage type", at: start)
+    case .itself:
+      guard let first = arguments.first else { throw damaged("a list without its elements", at: start) }
+      stack.append(first)
+    case .storage, .module: throw refused("a call of a type", at: start)
     }
+  }
+
+  /// `NEWOBJ`: a module without attributes yet.
+  private mutating func newObject(at start: Int) throws(FormatFault) {
+    let operands = try pop(2)
+    guard case .constructor(.module(let type)) = operands[0], case .tuple(let tuple) = operands[1],
+      sequences[tuple].isEmpty
+    else { throw refused("an object that is no module", at: start) }
+    objects.append((type, nil))
+    elementCount += 1
+    stack.append(.object(objects.count - 1))
   }
 
   private mutating func orderedDictionary(
@@ -308,7 +328,11 @@ extension PickleMachine {
 
   /// A `state_dict` carries a `_metadata` attribute; it says nothing about the weights and is dropped.
   private mutating func build(at start: Int) throws(FormatFault) {
-    _ = try pop()
+    let state = try pop()
+    if case .object(let index) = try top(), case .dictionary(let dictionary) = state {
+      objects[index].state = dictionary
+      return
+    }
     guard case .dictionary = try top() else {
       throw refused("attributes for something that is no dictionary", at: start)
     }

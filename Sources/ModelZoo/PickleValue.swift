@@ -17,6 +17,8 @@ enum PickleValue {
   case constructor(PickleConstructor)
   case storage(Int)
   case tensor(Int)
+  /// A module of a TorchScript archive.
+  case object(Int)
 }
 
 /// The only names a pickle may call, and what they stand for here.
@@ -26,9 +28,27 @@ enum PickleConstructor: Equatable {
   case rebuildParameter
   case size
   case storage(StorageType)
+  /// Its single list or value, as it is: typed lists and type tags of TorchScript.
+  case itself
+  /// A module of a TorchScript archive, by the full name of its class.
+  case module(String)
 
+  /// With `hasModules` the names that a TorchScript archive needs are known too.
+  ///
   /// - Returns: nil for every name that weights do not need.
-  init?(module: String, name: String) {
+  init?(module: String, name: String, hasModules: Bool) {
+    if hasModules {
+      switch module {
+      case "torch.jit._pickle":
+        guard name.hasPrefix("build_") && name.hasSuffix("list") || name == "restore_type_tag" else { return nil }
+        self = .itself
+        return
+      case _ where module == "__torch__" || module.hasPrefix("__torch__."):
+        self = .module("\(module).\(name)")
+        return
+      default: break
+      }
+    }
     switch (module, name) {
     case ("collections", "OrderedDict"): self = .orderedDictionary
     case ("torch._utils", "_rebuild_tensor_v2"): self = .rebuildTensor

@@ -101,6 +101,9 @@ package struct StateDict: TensorSource, Sendable {
         }
       case .memory(let memory): memory.withUnsafeBytes { type.widen(UnsafeRawBufferPointer(rebasing: $0[used])) }
       }
+    if case .file(let range) = storage.place {
+      bytes.release((range.lowerBound + used.lowerBound)..<(range.lowerBound + used.upperBound))
+    }
     return isContiguous ? numbers : StateDict.gather(numbers, extents: tensor.extents, strides: tensor.strides)
   }
 
@@ -111,8 +114,8 @@ package struct StateDict: TensorSource, Sendable {
   }
 
   /// The elements of a strided window in row-major order.
-  private static func gather(_ numbers: [Float], extents: [Int], strides: [Int]) -> [Float] {
-    var result: [Float] = []
+  static func gather<Number>(_ numbers: [Number], extents: [Int], strides: [Int]) -> [Number] {
+    var result: [Number] = []
     result.reserveCapacity(extents.reduce(1, *))
     var place = [Int](repeating: 0, count: extents.count)
     var position = 0

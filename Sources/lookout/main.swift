@@ -1,14 +1,22 @@
 internal import Glibc
 
 let usage = """
-  usage: lookout import WEIGHTS --architecture NAME [--input-size HxW] [--labels FILE] [--half] -o FILE.swiftweights
+  usage: lookout import MODEL [--architecture NAME] [--input-size HxW] [--output NAME] [--labels FILE] [--half]
+                 [--preset NAME] [--resize S] [--crop S] [--crop-ratio R] [--filter NAME] [--channel-order RGB|BGR|L]
+                 [--scale X] [--mean A,B,C] [--std A,B,C] -o FILE.swiftweights
+         lookout export MODEL [--architecture NAME] [--input-size HxW] -o FILE.onnx|FILE.safetensors|FILE.pth
+         lookout verify MODEL --against MODEL|VECTORS.safetensors [--photos PATH] [--tolerance X] [--json]
          lookout inspect FILE.swiftweights [--json]
          lookout classify PATH… [--model FILE] [--top K] [--json] [--full-decode]
          lookout bench [start] [latency] [memory] [--model FILE] [--photos FOLDER] [--count N] [--scratch FOLDER] [--json]
          lookout --help | --version
 
-  import   reads a PyTorch state_dict (.pth, .pt) or .safetensors file and writes a weights file;
-           labels stand one a line or in the column 'name' of a .csv; --half stores 16-bit floats
+  import   reads an ONNX model, a TorchScript archive (with --input-size), or a state_dict or .safetensors file (with
+           --architecture) and writes a weights file; labels stand one a line or in the column 'name' of a .csv; --half
+           stores 16-bit floats; --preset and its like say how pictures are fed: zero-one, bytes, minus-one-one,
+           torchvision, imagenet, tensorflow, caffe, mnist, cifar10
+  export   writes a model as ONNX, or its tensors as PyTorch has them
+  verify   says how far the answers of two models are apart, on photos or on vectors of another program
   inspect  checks a weights file whole and shows what is in it
   classify says what is in pictures and in folders of pictures, in the order given, the --top 5 classes of each;
            --json prints one record a line; --full-decode never decodes a JPEG at a reduced size;
@@ -24,6 +32,8 @@ let words = Array(CommandLine.arguments.dropFirst())
 do throws(Failure) {
   switch words.first {
   case "import": try ImportCommand.run(Array(words.dropFirst()))
+  case "export": try ExportCommand.run(Array(words.dropFirst()))
+  case "verify": try VerifyCommand.run(Array(words.dropFirst()))
   case "inspect": try InspectCommand.run(Array(words.dropFirst()))
   case "classify": try ClassifyCommand.run(Array(words.dropFirst()))
   case "bench": try BenchCommand.run(Array(words.dropFirst()))

@@ -120,17 +120,6 @@ private struct FormulaTensors: TensorSource {
       offset = 1
     }
     let count = extents.reduce(1, *)
-    return [Float](unsafeUninitializedCapacity: count) { floats, initialized in
-      var index = 0
-      while index < count {
-        var bits = UInt32(truncatingIfNeeded: index) &* 0x9E37_79B9 ^ seed
-        bits = (bits ^ bits >> 16) &* 0x85EB_CA6B
-        bits = (bits ^ bits >> 13) &* 0xC2B2_AE35
-        bits ^= bits >> 16
-        floats.initializeElement(at: index, to: (Float(bits >> 8) / 8_388_608 - 1) * factor + offset)
-        index += 1
-      }
-      initialized = count
-    }
+    return Formula.floats(seed: seed, count: count, factor: factor, offset: offset)
   }
 }
