@@ -56,6 +56,7 @@ let package = Package(
     .library(name: "lookout-sink-example-c", type: .dynamic, targets: ["SinkExampleC"]),
     .library(name: "lookout-faults-hooks", type: .dynamic, targets: ["FaultHooks"]),
     .library(name: "lookout-faults-hostile-sink", type: .dynamic, targets: ["HostileSink"]),
+    .library(name: "lookout-sink-template-swift", type: .dynamic, targets: ["SinkTemplate"]),
   ],
   targets: [
     // C: contracts, shims and what wants setjmp, C++ or vector instructions.
@@ -70,6 +71,7 @@ let package = Package(
     .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
     .systemLibrary(
       name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
@@ -81,6 +83,7 @@ let package = Package(
     module("Engine", ["COpenBLAS", "CKernels", "Hashing"]),
     module("ModelZoo", ["Engine"]),
     module("SinkProtocol", ["CSinkABI"]),
+    module("SinkConformance", ["SinkProtocol"]),
     module(
       "Service",
       [
@@ -90,12 +93,18 @@ let package = Package(
     module("LookoutSinkKit", ["CSinkABI"]),
 
     program("lookoutd", ["Service", "Platform"]),
-    program("lookout", ["ModelZoo", "Imaging", "Engine", "Platform", "Hashing", "LookoutSinkKit", "CSQLite"]),
+    program(
+      "lookout",
+      [
+        "Service", "HTTPServer", "SinkConformance", "SinkProtocol", "ModelZoo", "Imaging", "Engine", "Platform",
+        "Hashing", "LookoutSinkKit", "CSQLite", "CCurl",
+      ]),
     program("lookout-sink-host", ["CSinkABI", "SinkProtocol"], runtime: hostRuntimePath),
 
     plugin("SinkCSV", at: "csv", ["LookoutSinkKit", "CSinkABI"]),
     plugin("SinkJSON", at: "json", ["LookoutSinkKit", "CSinkABI"]),
     plugin("SinkSQLite", at: "sqlite", ["LookoutSinkKit", "CSinkABI", "CSQLite"]),
+    plugin("SinkTemplate", at: "template-swift", ["LookoutSinkKit", "CSinkABI"]),
     .target(
       name: "SinkExampleC", dependencies: ["CSinkABI"], path: "plugins/example-c",
       exclude: ["README.md"], publicHeadersPath: "."),
@@ -109,7 +118,7 @@ let package = Package(
     tests("ModelZooTests", ["ModelZoo", "Engine"], exclude: ["Fixtures"]),
     tests(
       "ServiceTests", ["Service", "Platform", "Imaging", "Engine", "SinkProtocol", "CSQLite"], exclude: ["Fixtures"]),
-    tests("SinkTests", ["SinkProtocol", "CSinkABI", "Platform", "LookoutSinkKit"]),
+    tests("SinkTests", ["SinkConformance", "SinkProtocol", "CSinkABI", "Platform", "LookoutSinkKit"]),
     tests("EndToEndTests", ["Platform", "CSQLite"]),
 
     // The fault suite: `make faults`.

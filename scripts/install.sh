@@ -28,7 +28,7 @@ put() { # mode source target
 put_text() { # source target
   say='s|^$||'
   [ "$PREFIX" = /usr ] || say='s/^# \(plugin_dirs = \["\)/\1/; s/^# \(file = "\)/\1/'
-  sed -e "s|/usr/bin/lookoutd|$PREFIX/bin/lookoutd|g" -e "s|/usr/lib/lookout/|$PREFIX/lib/lookout/|g" \
+  sed -e "s|/usr/bin/lookout|$PREFIX/bin/lookout|g" -e "s|/usr/lib/lookout/|$PREFIX/lib/lookout/|g" \
     -e "s|/usr/share/|$PREFIX/share/|g" -e "$say" "$1" >"$build/install.tmp"
   put 644 "$build/install.tmp" "$2"
   rm -f "$build/install.tmp"
@@ -65,12 +65,32 @@ done
 put 644 models/default.swiftweights "$base/share/lookout/models/default.swiftweights"
 put 644 Sources/CSinkABI/include/lookout_sink.h "$base/include/lookout_sink.h"
 put_text systemd/lookout.service "$base/lib/systemd/system/lookout.service"
+put 644 systemd/lookout.catalog "$base/lib/systemd/catalog/lookout.catalog"
 put_text systemd/lookout.sysusers "$base/lib/sysusers.d/lookout.conf"
 put_text systemd/lookout.tmpfiles "$base/lib/tmpfiles.d/lookout.conf"
-for section in 1 5 8; do
+for section in 1 5 7 8; do
   for page in man/*."$section"; do
     put 644 "$page" "$base/share/man/man$section/$(basename "$page")"
   done
+done
+for name in status explain doctor reload pause resume drain redrive quarantine; do
+  ln -sf lookout-service.1 "$base/share/man/man1/lookout-$name.1"
+done
+
+# The kit: what `lookout plugin new` copies from, and the Swift package that its projects build against.
+kit=$base/share/lookout/kit
+put 644 plugins/Package.swift "$kit/Package.swift"
+put 644 plugins/example-c/sink.c "$kit/plugins/example-c/sink.c"
+put 644 plugins/template-swift/Sink.swift "$kit/plugins/template-swift/Sink.swift"
+for file in Sources/CSinkABI/lookout_sink.c Sources/CSinkABI/include/* Sources/LookoutSinkKit/*.swift; do
+  put 644 "$file" "$kit/$file"
+done
+
+put 644 completions/lookout.bash "$base/share/bash-completion/completions/lookout"
+put 644 completions/_lookout "$base/share/zsh/vendor-completions/_lookout"
+put 644 completions/lookout.fish "$base/share/fish/vendor_completions.d/lookout.fish"
+for file in grafana/lookout-dashboard.json prometheus/lookout.rules.yml prometheus/lookout.scrape.yml; do
+  put 644 "config/$file" "$base/share/lookout/$file"
 done
 for file in LICENSE NOTICE README.md CHANGELOG.md docs/OPERATIONS.md docs/MODELS.md; do
   put 644 "$file" "$base/share/doc/lookout/$(basename "$file")"
@@ -83,6 +103,7 @@ else
 fi
 
 if [ -z "$DESTDIR" ] && [ -d /run/systemd/system ] && [ "$(id -u)" -eq 0 ]; then
-  echo "install: now run: systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload &&" \
+  echo "install: now run: systemd-sysusers && systemd-tmpfiles --create && journalctl --update-catalog &&" \
+    "systemctl daemon-reload &&" \
     "systemctl enable --now lookout"
 fi

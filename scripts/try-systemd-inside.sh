@@ -67,7 +67,9 @@ drop second
 await $((2 * photos))
 check "rows" $((2 * photos)) "$(rows)"
 echo '[nonsense]' >>/etc/lookout/lookout.toml
-run systemctl reload lookout
+outcome=done
+systemctl reload lookout || outcome=refused
+check "a bad file's reload" refused "$outcome"
 check "active after a refused reload" active "$(active)"
 sed -i '/^\[nonsense\]/d' /etc/lookout/lookout.toml
 

@@ -15,17 +15,7 @@ struct PluginError: Error {
 ///
 /// - Throws: `PluginError` naming the file, what was found and the remedy.
 func loadPlugin(_ path: String) throws(PluginError) -> UnsafePointer<lookout_sink> {
-  guard path.utf8.first == UInt8(ascii: "/") else { throw .fatal("plugin path \(path) is not absolute") }
-  var status = stat()
-  guard stat(path, &status) == 0 else { throw .fatal("plugin \(path): \(String(cString: strerror(errno)))") }
-  guard status.st_mode & S_IFMT == S_IFREG else { throw .fatal("plugin \(path) is not a regular file") }
-  guard status.st_uid == 0 || status.st_uid == geteuid() else {
-    throw .fatal(
-      "plugin \(path) belongs to user \(status.st_uid); it must belong to root or to user \(geteuid()): chown it")
-  }
-  guard status.st_mode & 0o022 == 0 else {
-    throw .fatal("plugin \(path) is writable by its group or by others: chmod go-w it")
-  }
+  if let problem = pluginFileProblem(path) { throw .fatal(problem) }
   guard let image = dlopen(path, RTLD_NOW | RTLD_LOCAL) else {
     throw .fatal("plugin \(path) does not load: \(dlerror().map { String(cString: $0) } ?? "unknown reason")")
   }

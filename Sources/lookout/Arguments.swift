@@ -48,6 +48,8 @@ struct Arguments {
 struct Failure: Error {
   let code: Int32
   let message: String
+  /// What the service answered, if it was the service that refused.
+  var body: [UInt8]?
 
   /// The command line makes no sense (64).
   static func usage(_ message: String) -> Failure { Failure(code: 64, message: message + "; see lookout --help") }

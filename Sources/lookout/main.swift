@@ -9,6 +9,9 @@ let usage = """
          lookout inspect FILE.swiftweights [--json]
          lookout classify PATH… [--model FILE] [--top K] [--json] [--full-decode]
          lookout bench [start] [latency] [memory] [--model FILE] [--photos FOLDER] [--count N] [--scratch FOLDER] [--json]
+         lookout status [--once] | explain FILE | doctor | reload | pause | resume | drain [--timeout S] | redrive [SINK]
+         lookout quarantine list | quarantine release ID…
+         lookout plugin list | plugin new NAME [--language swift|c] | plugin test FILE.so
          lookout --help | --version
 
   import   reads an ONNX model, a TorchScript archive (with --input-size), or a state_dict or .safetensors file (with
@@ -25,7 +28,12 @@ let usage = """
   bench    measures this installation on this machine, everything or what is named; a daemon of its own works in a
            folder below --scratch (/tmp); photos are those of --photos (examples/photos)
 
-  exit codes: 0 done, 64 wrong usage, 65 a damaged or foreign file or picture, 66 no such input, 73 output not written
+  status, explain, doctor, reload, pause, resume, drain, redrive, quarantine
+           ask the running service; lookout-service(1) tells them all, --json prints what a script wants
+  plugin   lists, makes and tests sink plugins; see lookout-plugin(1)
+
+  exit codes: 0 done, 64 wrong usage, 65 a damaged or foreign file or picture, 66 no such input, 73 output not written;
+              of the service 69 not running, 75 not now, 77 not allowed, 78 refused
   """
 
 let words = Array(CommandLine.arguments.dropFirst())
@@ -37,6 +45,16 @@ do throws(Failure) {
   case "inspect": try InspectCommand.run(Array(words.dropFirst()))
   case "classify": try ClassifyCommand.run(Array(words.dropFirst()))
   case "bench": try BenchCommand.run(Array(words.dropFirst()))
+  case "status": try StatusCommand.run(Array(words.dropFirst()))
+  case "explain": try ExplainCommand.run(Array(words.dropFirst()))
+  case "doctor": try DoctorCommand.run(Array(words.dropFirst()))
+  case "reload": try OperateCommands.reload(Array(words.dropFirst()))
+  case "pause": try OperateCommands.pause(Array(words.dropFirst()))
+  case "resume": try OperateCommands.resume(Array(words.dropFirst()))
+  case "drain": try OperateCommands.drain(Array(words.dropFirst()))
+  case "redrive": try OperateCommands.redrive(Array(words.dropFirst()))
+  case "quarantine": try OperateCommands.quarantine(Array(words.dropFirst()))
+  case "plugin": try PluginCommand.run(Array(words.dropFirst()))
   case "--help", "-h": print(usage)
   case "--version": print("lookout 0.1.0")
   case let word?: throw .usage("unknown command '\(word)'")

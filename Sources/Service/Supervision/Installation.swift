@@ -14,6 +14,15 @@ package enum Installation {
     return "/usr/lib/lookout/lookout-sink-host"
   }
 
+  /// The plugin kit: `$LOOKOUT_KIT`, or in `../share/lookout/kit` (installed), or the package's.
+  package static var kitPath: String {
+    if let named = getenv("LOOKOUT_KIT") { return String(cString: named) }
+    let packaged = "/usr/share/lookout/kit"
+    guard let resolved = realpath("\(programFolder)/../share/lookout/kit", nil) else { return packaged }
+    defer { free(resolved) }
+    return String(cString: resolved)
+  }
+
   private static var programFolder: String {
     var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
     let count = buffer.withUnsafeMutableBytes { bytes -> Int in

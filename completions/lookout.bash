@@ -1,0 +1,67 @@
+# bash completion for lookout(1)
+
+_lookout() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  local commands="classify import export inspect train evaluate quantize bench plugin status explain doctor reload
+    pause resume drain redrive quarantine --help --version"
+  COMPREPLY=()
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current")
+    return
+  fi
+  case $previous in
+  --language)
+    mapfile -t COMPREPLY < <(compgen -W "swift c" -- "$current")
+    return
+    ;;
+  --socket | --config | --model | --labels | --photos | --scratch | --kit | -o)
+    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    return
+    ;;
+  esac
+  local words=
+  case ${COMP_WORDS[1]} in
+  status) words="--json --once --socket --config" ;;
+  explain) words="--json --id --sha256 --socket --config" ;;
+  doctor) words="--json --user --unit --socket --config" ;;
+  reload | pause | resume) words="--json --socket --config" ;;
+  drain) words="--json --timeout --socket --config" ;;
+  redrive)
+    words="--json --socket --config"
+    [[ $current == -* ]] || words="$words $(lookout status --json 2>/dev/null |
+      sed -n 's/.*"sinks":\[{/{/p' | grep -o '"name":"[^"]*","plugin"' | cut -d'"' -f4)"
+    ;;
+  quarantine)
+    [ "$COMP_CWORD" -eq 2 ] && words="list release" || words="--json --limit --before --all --socket --config"
+    ;;
+  plugin)
+    if [ "$COMP_CWORD" -eq 2 ]; then
+      words="list new test"
+    else
+      case ${COMP_WORDS[2]} in
+      new) words="--language --kit" ;;
+      test) words="--json --config" ;;
+      *) words="--json --config" ;;
+      esac
+    fi
+    ;;
+  classify) words="--model --top --json --full-decode" ;;
+  import) words="--architecture --labels --half -o" ;;
+  inspect) words="--json" ;;
+  bench) words="start latency memory --model --photos --count --scratch --json" ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+  # What is no option may be a file.
+  if [[ $current != -* ]]; then
+    case ${COMP_WORDS[1]} in
+    explain | classify | import | inspect | export | train | evaluate | quantize)
+      mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current")
+      ;;
+    plugin)
+      [ "${COMP_WORDS[2]}" = test ] && mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current")
+      ;;
+    esac
+  fi
+}
+
+complete -o filenames -F _lookout lookout
