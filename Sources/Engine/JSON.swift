@@ -24,6 +24,12 @@ package struct JSON: Sendable {
   package struct Fault: Error, Equatable {
     package let offset: Int
     package let reason: String
+
+    /// For rules that a reader of values adds; `offset` is the value's.
+    package init(offset: Int, reason: String) {
+      self.offset = offset
+      self.reason = reason
+    }
   }
 
   package let value: Value

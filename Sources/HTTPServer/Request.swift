@@ -16,6 +16,14 @@ package struct Request: Sendable {
     package var fileName: String?
     package var contentType: String?
     package var bytes: [UInt8]
+
+    /// A plain value.
+    package init(name: String, fileName: String?, contentType: String?, bytes: [UInt8]) {
+      self.name = name
+      self.fileName = fileName
+      self.contentType = contentType
+      self.bytes = bytes
+    }
   }
 
   /// `GET`, `POST`, …; a `HEAD` reads as `GET`, its body is left out by the library.

@@ -4,7 +4,8 @@ internal import Synchronization
 /// A few threads that do what may block, one thing after another each.
 final class Crew: Sendable {
   private let name: String
-  private let count: Int
+  /// How many threads there are.
+  let count: Int
   private let work: BoundedQueue<@Sendable () -> Void>
   private let threads = Mutex<[OwnedThread]>([])
 

@@ -8,13 +8,18 @@ final class HTTPService: Sendable {
   private let board = Board()
   private let front: Front
   private let server: HTTPServer
+  private let answering: Crew
 
   /// Serves nothing yet.
-  init(operations: Operations) throws(PlatformError) {
+  ///
+  /// `workers`: twice as many pictures are decoded and asked about at once.
+  init(operations: Operations, workers: Int) throws(PlatformError) {
     let heartbeat = Heartbeat(name: "http")
     self.heartbeat = heartbeat
     let tally = HTTPTally()
-    let routes = Routes(board: board, operations: operations, tally: tally, startedAt: Clock.wallNanoseconds())
+    answering = Crew(name: "answer", count: workers * 2, capacity: 256)
+    let routes = Routes(
+      board: board, operations: operations, tally: tally, answering: answering, startedAt: Clock.wallNanoseconds())
     front = Front(routes: routes.all, tally: tally)
     server = try HTTPServer(handler: front) { $0 ? heartbeat.begin() : heartbeat.rest() }
   }
@@ -34,6 +39,7 @@ final class HTTPService: Sendable {
   /// Starts the threads.
   func start() {
     front.start()
+    answering.start()
     server.start()
   }
 
@@ -41,6 +47,7 @@ final class HTTPService: Sendable {
   func stop() {
     server.stop()
     front.stop()
+    answering.stop()
   }
 
   /// Shows what the main thread is about.

@@ -26,7 +26,7 @@ struct MetricsPage {
     text.add(.modelInfo, status.models.map { (["model": $0.name, "digest": $0.digest, "file": $0.file], 1) })
     text.add(.startTime, Double(startedAt) / 1e9)
     text.add(.residentMemory, status.residentBytes)
-    text.add(.memoryBound, status.memoryBoundBytes)
+    if status.memoryBoundBytes > 0 { text.add(.memoryBound, status.memoryBoundBytes) }
     text.add(.processorTime, Processor.seconds())
     text.add(.openDescriptors, Descriptors.count())
     text.add(.isReady, Health(notes, status).verdict == .ready ? 1 : 0)

@@ -7,14 +7,16 @@ struct Routes: Sendable {
   let board: Board
   let operations: Operations
   let tally: HTTPTally
+  /// Who answers pictures and tensors.
+  let answering: Crew
   /// Nanoseconds since 1970.
   let startedAt: Int64
 
   var all: [Route] {
     [
       Route("GET", "/livez", run: livez), Route("GET", "/readyz", .aside, run: readyz),
-      Route("GET", "/metrics", .aside, run: metrics),
-    ] + operationRoutes
+      Route("GET", "/metrics", .aside, run: metrics), Route("POST", "/v1/classify", run: classify),
+    ] + operationRoutes + inferenceRoutes
   }
 
   private func livez(_ call: Call) {

@@ -55,7 +55,7 @@ package final class Daemon {
     operations = Operations(
       ground: ground, pipeline: pipeline, startedAt: startedAt, memoryBoundBytes: 0,
       requestReload: { kill(getpid(), SIGHUP) })
-    http = try HTTPService(operations: operations)
+    http = try HTTPService(operations: operations, workers: configuration.daemon.workers)
     let listeners = try http.prepare(configuration)
     try pipeline.openSinks(within: .seconds(30))
     http.serve(listeners)

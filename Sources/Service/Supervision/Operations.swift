@@ -264,6 +264,9 @@ package final class Operations: Sendable {
 
   // MARK: Answering
 
+  /// A model in service.
+  func model(named name: String) -> LoadedModel? { shelf.model(named: name) }
+
   /// Answers a picture's bytes among those of the folders; see `RequestDesk`.
   ///
   /// `deadline`: a moment of the monotonic clock. Blocks until then at most.
