@@ -24,7 +24,7 @@ package enum Journal {
   }
 
   /// The kinds of event, each with the 128-bit id that `journalctl MESSAGE_ID=` takes.
-  package enum MessageID: String, Sendable {
+  package enum MessageID: String, CaseIterable, Sendable {
     case ready = "5b0c1b6f6f0c4e3c9d1f2a7e61b40001"
     case stopped = "5b0c1b6f6f0c4e3c9d1f2a7e61b40002"
     case startFailed = "5b0c1b6f6f0c4e3c9d1f2a7e61b40003"
