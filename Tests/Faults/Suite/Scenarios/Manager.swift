@@ -8,6 +8,7 @@ extension Scenario {
     needsRoot: true
   ) { bench in
     try slowDisk(bench)
+    squeeze(try Site(after: "move"), bench)
     try realManager(bench)
   }
 
@@ -25,6 +26,39 @@ extension Scenario {
     bench.check(site.service.watchdogAborts == 0, "the watchdog fired on a slow disk", log: site.service.log)
     bench.settle(site, within: 60, "after a slow disk")
     bench.stop(site, "slow disk")
+    bench.blame(site.oracle.violations())
+  }
+
+  /// Too little memory for some seconds: the kernel kills, the manager starts again, nothing is lost.
+  private static func squeeze(_ site: Site, _ bench: Bench) {
+    let isOld = access("/sys/fs/cgroup/memory", F_OK) == 0
+    let group = (isOld ? "/sys/fs/cgroup/memory" : "/sys/fs/cgroup") + "/lookout-faults-\(getpid())"
+    let limit = isOld ? "\(group)/memory.limit_in_bytes" : "\(group)/memory.max"
+    defer {
+      site.service.killNow()
+      for _ in 0..<100 where rmdir(group) != 0 { usleep(50_000) }
+    }
+    guard mkdir(group, 0o755) == 0, access(limit, W_OK) == 0 else {
+      return bench.figure("memory squeeze", "not possible on this machine: no memory controller for \(group)")
+    }
+    site.service.prefix = ["sh", "-c", "echo $$ > '\(group)/cgroup.procs' && exec \"$@\"", "sh"]
+    bench.check(site.service.startReady(), "the daemon does not start", log: site.service.log)
+    site.handOver(20)
+    bench.settle(site, within: 20, "before memory is short")
+    site.service.killNow()
+    Bench.shell("echo 24M > '\(limit)'")
+    site.service.start()
+    for _ in 0..<bench.scaled(16, short: 6) {
+      site.handOver(3)
+      site.service.tend(for: 0.5)
+    }
+    let kills = site.service.deaths
+    Bench.shell("echo \(isOld ? "-1" : "max") > '\(limit)'")
+    bench.happened(kills)
+    bench.figure("killed for lack of memory", "\(kills) times")
+    bench.check(kills > 0, "memory was never short")
+    bench.settle(site, within: 60, "after memory was short")
+    bench.stop(site, "memory squeeze")
     bench.blame(site.oracle.violations())
   }
 
