@@ -51,7 +51,7 @@ check "active after restarts" active "$(systemctl is-active lookout)"
 # The journal does not listen: a stopped journald, and files that want a line each.
 journald=$(systemctl show -P MainPID systemd-journald)
 kill -STOP "$journald"
-mkdir -p /srv/lookout/inbox/bad
+install -d -o lookout -g lookout /srv/lookout/inbox/bad
 count=0
 while [ "$count" -lt 300 ]; do
   echo "no picture $count" >"/srv/lookout/inbox/bad/$count.jpg"

@@ -11,6 +11,7 @@ final class Disposer: Sendable {
   private let tally: Tally
   private let bell = Bell()
   private let isEnding = Mutex(false)
+  private let isAborted = Flag()
   let heartbeat = Heartbeat(name: "dispose")
 
   init(ledger: Ledger, tally: Tally) {
@@ -31,12 +32,22 @@ final class Disposer: Sendable {
     bell.ring()
   }
 
+  /// Ends `run` with the file in hand; the others stay for the next start.
+  ///
+  /// Any thread.
+  func abort() {
+    isAborted.set()
+    drain()
+  }
+
   /// Works until drained.
   func run() {
     while true {
       let isLast = isEnding.withLock { $0 }
       heartbeat.begin()
-      while pass() { heartbeat.beat() }
+      // In the last pass what cannot leave is tried once, not again when its time comes.
+      let limit = isLast ? Clock.monotonicNanoseconds() : .max
+      while pass(dueBefore: limit), isLast || !isEnding.withLock({ $0 }) { heartbeat.beat() }
       heartbeat.rest()
       if isLast { return }
       bell.wait(for: timeUntilNext)
@@ -50,12 +61,12 @@ final class Disposer: Sendable {
   }
 
   /// Lets go of some files; false when nothing more is to be done now.
-  private func pass() -> Bool {
-    let now = Clock.monotonicNanoseconds()
+  private func pass(dueBefore limit: Int64) -> Bool {
+    let now = min(limit, Clock.monotonicNanoseconds())
     guard let ready = try? ledger.readyToDispose(limit: 256, at: now), !ready.isEmpty else { return false }
     var done: [(id: String, state: ArrivalState, finalPath: [UInt8]?)] = []
     var postponed: [(id: String, due: Int64)] = []
-    for leaving in ready {
+    for leaving in ready where !isAborted.isSet {
       heartbeat.beat()
       let disposition = leaving.rejectedBy.isEmpty ? leaving.disposition : leaving.disposition.staying
       if let end = dispose(leaving.arrival, disposition) {
@@ -69,7 +80,7 @@ final class Disposer: Sendable {
       try ledger.postpone(postponed)
       return true
     }
-    return isStored == true
+    return isStored == true && !isAborted.isSet
   }
 
   /// Nanoseconds until a file is tried again that failed so often before: one second, twice as long each time, at most a

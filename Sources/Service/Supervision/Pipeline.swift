@@ -183,6 +183,7 @@ final class Pipeline: Sendable {
     aborted.set()
     _ = candidates.abort()
     for sink in sinks { sink.abort() }
+    disposer.abort()
   }
 
   /// Pictures admitted and not yet answered, as far as this process holds them.

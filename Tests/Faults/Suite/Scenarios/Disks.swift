@@ -93,6 +93,7 @@ extension Scenario {
       }
     }
     bench.figure("slowest recovery", Bench.text(slowest) + " s")
+    try stopWhileNothingCanLeave(bench)
     for reason in impossible { bench.figure("not possible", reason) }
   }
 
@@ -142,5 +143,32 @@ extension Scenario {
     bench.stop(site, what)
     bench.blame(site.oracle.violations().map { "\(what), after the stop: \($0)" })
     return took
+  }
+
+  /// A stop does not wait for files that cannot leave their folder.
+  private static func stopWhileNothingCanLeave(_ bench: Bench) throws {
+    let site = try Site(after: "move")
+    site.watches[0].settleMilliseconds = 20
+    site.watches[0].retryAttempts = 0
+    site.configure()
+    bench.check(site.service.startReady(), "the daemon does not start", log: site.service.log)
+    // Slow and in vain, so that the first files are due again before the last was tried.
+    site.control.arm([.rename], .fail(errno: EACCES), path: "\(site.inbox)/")
+    site.handOver(300)
+    site.service.tend(until: { site.rowsInArchive() >= 300 }, within: 60)
+    let start = Bench.seconds()
+    let end = site.service.stop(within: 80)
+    let took = Bench.seconds() - start
+    bench.check(site.control.struck > 0, "nothing was kept from leaving")
+    bench.happened(site.control.struck > 0 ? 1 : 0)
+    bench.check(end == 0, "the stop ended with \(end ?? -1) while nothing could leave", log: site.service.log)
+    bench.figure("stop while 300 files cannot leave", Bench.text(took) + " s")
+    site.control.disarm()
+    bench.check(site.service.startReady(), "the daemon does not start again", log: site.service.log)
+    bench.settle(site, within: 60, "after files could not leave")
+    bench.check(
+      site.service.tend(until: { Files.names(in: site.inbox).isEmpty }, within: 70), "files stayed in their inbox")
+    bench.stop(site, "after files could not leave")
+    bench.blame(site.oracle.violations())
   }
 }
