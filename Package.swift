@@ -114,7 +114,7 @@ let package = Package(
     tests("PlatformTests", ["Platform"]),
     tests("HTTPServerTests", ["HTTPServer", "Platform"]),
     tests("ImagingTests", ["Imaging"], exclude: ["Fixtures"]),
-    tests("EngineTests", ["Engine", "CKernels", "CShims"], exclude: ["Fixtures"]),
+    tests("EngineTests", ["Engine", "Platform", "CKernels", "CShims"], exclude: ["Fixtures"]),
     tests("ModelZooTests", ["ModelZoo", "Engine"], exclude: ["Fixtures"]),
     tests(
       "ServiceTests", ["Service", "Platform", "Imaging", "Engine", "SinkProtocol", "CSQLite"], exclude: ["Fixtures"]),

@@ -55,7 +55,7 @@ struct GraphShapesTests {
     let node = Graph.Node(name: "node", operation: .activation(.relu), inputs: ["input"])
     let graph = Graph(inputShape: Shape(c: 1, h: 1 << 10, w: 1 << 10), nodes: [node], outputName: "node")
     let network = try CompiledNetwork(graph: graph, weights: SeededTensors(graph: graph, seed: 1))
-    #expect(throws: EngineError.graph(node: "node", reason: "2048 images are too many; use a smaller batch")) {
+    #expect(throws: EngineError.graph(node: "input", reason: "2048 images are too many; use a smaller batch")) {
       try InferencePlan(network: network, batchCapacity: 2048)
     }
   }

@@ -33,7 +33,7 @@ struct PlanAgainstReferenceTests {
   private func compare(_ graph: Graph, batch: Int, seed: UInt64) throws {
     var generator = Seeded(seed: seed)
     let images = (0..<batch).map { _ in generator.floats(graph.inputShape.count, in: -2...2) }
-    let given = try planned(graph, images)
+    let given = try planned(graph, images, EngineOptions(isExact: true))
     for (image, answer) in zip(images, given) {
       expectClose(answer, try reference(graph, image), "\(graph.nodes.map { "\($0)" }.joined(separator: "\n"))")
     }

@@ -43,8 +43,10 @@ struct SeededTensors: TensorSource {
 }
 
 /// What a plan answers to images given in C, H, W order, with weights of seed 1.
-func planned(_ graph: Graph, _ images: [[Float]]) throws(EngineError) -> [[Float]] {
-  let network = try CompiledNetwork(graph: graph, weights: SeededTensors(graph: graph, seed: 1))
+func planned(
+  _ graph: Graph, _ images: [[Float]], _ options: EngineOptions = EngineOptions()
+) throws(EngineError) -> [[Float]] {
+  let network = try CompiledNetwork(graph: graph, weights: SeededTensors(graph: graph, seed: 1), options: options)
   let plan = try InferencePlan(network: network, batchCapacity: images.count)
   return answers(of: plan, images)
 }

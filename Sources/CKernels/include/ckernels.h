@@ -2,10 +2,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// The loops that want the processor's widest vectors. In C because the compiler makes one version an instruction set
-/// from one text (target_clones) and the loader picks; Swift has no such thing. Memory is channels-last throughout.
+/// The loops that want the processor's widest vectors. In C because one text becomes a set of kernels for each
+/// instruction set (see kernels.inc.h); Swift has no such thing. Memory is channels-last; unless said otherwise the
+/// channels of a pixel are padded to a multiple of 16, and kernels read and write the padding too. Strides count floats.
+/// No kernel allocates, blocks or keeps anything.
 
-/// Element-wise functions; the numbers are those of the Swift side's `ActivationCode`.
+/// Element-wise functions; the numbers are those of the Swift side's `Activation.code`.
 enum {
   ckernels_none = 0,
   ckernels_relu = 1,
@@ -17,21 +19,110 @@ enum {
   ckernels_tanh = 7
 };
 
-/// rows[r][c] = f(rows[r][c] + bias[c]); `bias` may be NULL.
-void ckernels_bias_activate(
-    float *_Nonnull rows, size_t row_count, size_t channels, const float *_Nullable bias, int32_t activation);
-
-/// out[i] = f(a[i] + b[i]); `out` may be `a`.
-void ckernels_add_activate(
-    float *_Nonnull out, const float *_Nonnull a, const float *_Nonnull b, size_t count, int32_t activation);
-
-/// Geometry of a depthwise convolution over one picture: H×W×C in, OH×OW×C out, weights KH×KW×C.
+/// A matrix product with what follows it: out[g][r][n] = f(bias[n] + Σ a[g][r][k]·b[k][n] + residual[g][r][n]).
+///
+/// A row of a is `segment_count` pieces of `segment_length` floats at `segments[s]` from the row's start, so that a
+/// convolution's window is read where it lies. b is packed by `pack`. `columns` is a multiple of 16.
 typedef struct {
-  size_t channels, height, width, out_height, out_width, kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
-  size_t top, left;
+  const float *_Nonnull a;
+  size_t row_stride, group_stride;
+  const ptrdiff_t *_Nonnull segments;
+  size_t segment_count, segment_length;
+  const float *_Nonnull panels;
+  const float *_Nullable bias, *_Nullable residual;
+  size_t residual_row_stride, residual_group_stride;
+  float *_Nonnull out;
+  size_t out_row_stride, out_group_stride;
+  size_t rows, groups, columns;
+  int32_t activation;
+} ckernels_product;
+
+/// A pass over rows of numbers: out[r][c] = f(a[r][c]·scale[c] + shift[c] + b[r][c]); what is NULL is left out.
+typedef struct {
+  const float *_Nonnull a;
+  const float *_Nullable scale, *_Nullable shift, *_Nullable b;
+  float *_Nonnull out;
+  size_t a_stride, b_stride, out_stride, rows, channels;
+  int32_t activation;
+} ckernels_rows;
+
+/// The tiling of a 3×3 convolution, stride 1, for Winograd's algorithm: tile t covers m×m output pixels.
+typedef struct {
+  size_t height, width, pixel_stride, channels;
+  size_t out_height, out_width, out_pixel_stride, out_channels;
+  size_t top, left, tiles_across;
+} ckernels_winograd;
+
+/// One output row of a depthwise convolution; the rows it reads are padded on both sides.
+typedef struct {
+  size_t channels, kernel_h, kernel_w, stride, dilation, out_width, pixel_stride, out_pixel_stride;
+  const float *_Nonnull weights, *_Nonnull bias;
+  int32_t activation;
 } ckernels_depthwise;
 
-/// One picture's depthwise convolution with bias (not NULL) and activation.
-void ckernels_depthwise_convolve(
-    const ckernels_depthwise *_Nonnull shape, float *_Nonnull out, const float *_Nonnull in,
-    const float *_Nonnull weights, const float *_Nonnull bias, int32_t activation);
+/// A window that slides over a picture; what lies outside counts for nothing.
+typedef struct {
+  size_t height, width, pixel_stride, channels, out_width, out_pixel_stride;
+  size_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, top, left;
+  /// Only of a mean: the picture's extents with padding, by which it divides; 0: by what lies in the picture.
+  size_t padded_bottom, padded_right;
+} ckernels_window;
+
+/// The kernels of one instruction set.
+typedef struct {
+  /// Columns of a panel of packed weights; the last panel of a matrix may have 16.
+  size_t panel_columns;
+
+  void (*_Nonnull multiply)(const ckernels_product *_Nonnull);
+  /// b (depth × columns, row-major) into panels of depth × panel_columns.
+  void (*_Nonnull pack)(const float *_Nonnull b, size_t depth, size_t columns, float *_Nonnull panels);
+
+  /// Transforms weights (3·3 × depth × columns, row-major) for tiles of m×m: (m+2)² matrices, each as `panel_columns`
+  /// says, or row-major if `row_major`.
+  void (*_Nonnull winograd_weights)(
+      size_t m, const float *_Nonnull weights, size_t depth, size_t columns, int32_t row_major, float *_Nonnull out);
+  /// Tiles first…first+count of a picture: frequency f of tile t goes to v[f·frequency_stride + t·channels].
+  void (*_Nonnull winograd_input)(
+      size_t m, const ckernels_winograd *_Nonnull, const float *_Nonnull picture, size_t first, size_t count,
+      float *_Nonnull v, size_t frequency_stride);
+  /// The inverse: products at p[f·frequency_stride + t·out_channels] become output pixels.
+  void (*_Nonnull winograd_output)(
+      size_t m, const ckernels_winograd *_Nonnull, const float *_Nonnull p, size_t frequency_stride, size_t first,
+      size_t count, const float *_Nonnull bias, const float *_Nullable residual, size_t residual_pixel_stride,
+      float *_Nonnull out, int32_t activation);
+
+  /// `rows` holds kernel_h rows, each from its first padded pixel on.
+  void (*_Nonnull depthwise_row)(
+      const ckernels_depthwise *_Nonnull, const float *_Nonnull const *_Nonnull rows, float *_Nonnull out);
+
+  void (*_Nonnull rows)(const ckernels_rows *_Nonnull);
+  /// out[r][c] = a[r][c]·b[r][c].
+  void (*_Nonnull multiply_rows)(
+      const float *_Nonnull a, size_t a_stride, const float *_Nonnull b, size_t b_stride, float *_Nonnull out,
+      size_t out_stride, size_t rows, size_t channels);
+  /// sums[c] += Σ a[r][c].
+  void (*_Nonnull sum_rows)(
+      const float *_Nonnull a, size_t stride, size_t rows, size_t channels, float *_Nonnull sums);
+
+  /// Output rows first…first+count; a NaN under the window is its maximum.
+  void (*_Nonnull maximum)(
+      const ckernels_window *_Nonnull, const float *_Nonnull picture, size_t first, size_t count, float *_Nonnull out);
+  void (*_Nonnull mean)(
+      const ckernels_window *_Nonnull, const float *_Nonnull picture, size_t first, size_t count, float *_Nonnull out);
+
+  /// exp(a − max) / Σ exp(a − max) over `channels` numbers, which need no padding.
+  void (*_Nonnull softmax)(const float *_Nonnull a, size_t channels, float *_Nonnull out);
+  /// a / (k + alpha/size · Σ a²)^beta over `size` neighbours, ⌊size/2⌋ of them before; no padding is read.
+  void (*_Nonnull local_response)(
+      const float *_Nonnull a, size_t channels, size_t size, float alpha, float beta, float k, float *_Nonnull out);
+} ckernels_table;
+
+enum { ckernels_portable = 0, ckernels_avx2 = 1, ckernels_avx512 = 2 };
+
+/// The kernels of an instruction set, or NULL if this processor has none of it.
+const ckernels_table *_Nullable ckernels_of(int32_t instruction_set);
+
+/// out[permuted(j)][i] = a[i][j] for a of rows × columns: column j = x·inner + y goes to row y·(columns/inner) + x.
+/// Rows of out are `out_stride` floats apart. For packing weights.
+void ckernels_transpose(
+    const float *_Nonnull a, size_t rows, size_t columns, size_t inner, float *_Nonnull out, size_t out_stride);

@@ -4,6 +4,15 @@
 
 /// GNU-only and feature-guarded calls that the Glibc module does not show to Swift.
 
+/// Tells the processor that this thread spins (`pause`, `yield`).
+static inline void lookout_relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 /// Names the calling thread, at most 15 bytes (pthread_setname_np).
 void lookout_name_thread(const char *_Nonnull name);
 

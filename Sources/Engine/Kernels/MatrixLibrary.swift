@@ -7,6 +7,20 @@ package enum MatrixLibrary {
   /// Once, before the first plan.
   package static func useOneThread() { openblas_set_num_threads(1) }
 
+  /// Row-major product (`cblas_sgemm`): out (rows × columns) = a (rows × depth) · b (depth × columns), or added to out.
+  ///
+  /// A transposed operand lies in memory with its axes exchanged. Strides count floats from row to row in memory.
+  package static func multiply(
+    _ a: UnsafePointer<Float>, rowStride: Int, isTransposed: Bool = false, _ b: UnsafePointer<Float>,
+    columnsInMemory bStride: Int, isTransposed bIsTransposed: Bool = false, to out: UnsafeMutablePointer<Float>,
+    rowStride outStride: Int, rows: Int, depth: Int, columns: Int, adding: Bool = false
+  ) {
+    cblas_sgemm(
+      CblasRowMajor, isTransposed ? CblasTrans : CblasNoTrans, bIsTransposed ? CblasTrans : CblasNoTrans,
+      blasint(rows), blasint(columns), blasint(depth), 1, a, blasint(rowStride), b, blasint(bStride), adding ? 1 : 0,
+      out, blasint(outStride))
+  }
+
   /// Compares a few products with a naive sum; some builds compute wrong results on some processors.
   ///
   /// - Throws: `EngineError.unsound` naming the remedy.
@@ -15,10 +29,9 @@ package enum MatrixLibrary {
       let a = (0..<(rows * depth)).map { Float(($0 * 37) % 19) - 9 }
       let b = (0..<(depth * columns)).map { Float(($0 * 53) % 23) - 11 }
       var out = [Float](repeating: .nan, count: rows * columns)
-      cblas_sgemm(
-        CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(rows), blasint(columns), blasint(depth), 1, a,
-        blasint(depth), b,
-        blasint(columns), 0, &out, blasint(columns))
+      multiply(
+        a, rowStride: depth, b, columnsInMemory: columns, to: &out, rowStride: columns, rows: rows, depth: depth,
+        columns: columns)
       for row in 0..<rows {
         for column in 0..<columns {
           var sum: Float = 0

@@ -1,0 +1,27 @@
+/* One set of kernels: each kernels_*.c names an instruction set and includes this text. */
+#include "ckernels.h"
+#include <math.h>
+#include <string.h>
+#include "vector.inc.h"
+#include "product.inc.h"
+#include "winograd.inc.h"
+#include "depthwise.inc.h"
+#include "rows.inc.h"
+#include "window.inc.h"
+
+const ckernels_table TABLE = {
+    .panel_columns = panel,
+    .multiply = multiply,
+    .pack = pack,
+    .winograd_weights = winograd_weights,
+    .winograd_input = winograd_input,
+    .winograd_output = winograd_output,
+    .depthwise_row = depthwise_row,
+    .rows = rows,
+    .multiply_rows = multiply_rows,
+    .sum_rows = sum_rows,
+    .maximum = maximum,
+    .mean = mean,
+    .softmax = softmax,
+    .local_response = local_response,
+};

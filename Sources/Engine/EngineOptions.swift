@@ -1,0 +1,32 @@
+/// How a network is to be computed; decided once, when it is compiled.
+package struct EngineOptions: Sendable {
+  /// Who computes matrix products.
+  package enum Products: String, Sendable, CaseIterable {
+    /// The faster one for each layer.
+    case automatic
+    /// The engine's packed kernels everywhere.
+    case own
+    /// OpenBLAS everywhere.
+    case openBLAS = "openblas"
+  }
+
+  package var products: Products
+  /// Forgoes Winograd's algorithm: 1e-4 instead of 1e-3 is then the bound of the relative error.
+  package var isExact: Bool
+  package var instructionSet: InstructionSet
+  /// How many images a run will usually have; the choice of algorithms depends on it, no answer does.
+  package var expectedBatch: Int
+  /// Names one algorithm for all convolutions that it can compute; for tests and measurements.
+  package var forcedAlgorithm: ConvolutionAlgorithm?
+
+  package init(
+    products: Products = .automatic, isExact: Bool = false, instructionSet: InstructionSet = .best,
+    expectedBatch: Int = 8, forcedAlgorithm: ConvolutionAlgorithm? = nil
+  ) {
+    self.products = products
+    self.isExact = isExact
+    self.instructionSet = instructionSet
+    self.expectedBatch = expectedBatch
+    self.forcedAlgorithm = forcedAlgorithm
+  }
+}

@@ -1,0 +1,114 @@
+internal import CKernels
+internal import COpenBLAS
+
+/// A matrix of weights, ready to be multiplied from the left by rows of activations.
+///
+/// `depth` rows by `columns` columns, the latter a multiple of 16. Own kernels read it in panels, OpenBLAS row by row.
+struct MatrixProduct: Sendable {
+  let kernels: Kernels
+  let isLibrary: Bool
+  let depth: Int
+  let columns: Int
+  let memory: FloatMemory
+  /// Floats from the start of the memory.
+  let offset: Int
+
+  /// Packs a row-major matrix.
+  init(_ matrix: FloatMemory, depth: Int, columns: Int, isLibrary: Bool, kernels: Kernels) {
+    self.kernels = kernels
+    self.isLibrary = isLibrary
+    self.depth = depth
+    self.columns = columns
+    offset = 0
+    if isLibrary {
+      memory = matrix
+    } else {
+      memory = FloatMemory(count: depth * columns)
+      kernels.table.pointee.pack(matrix.floats, depth, columns, memory.floats)
+    }
+  }
+
+  /// A matrix that lies packed in memory already.
+  init(packed memory: FloatMemory, at offset: Int, depth: Int, columns: Int, isLibrary: Bool, kernels: Kernels) {
+    self.kernels = kernels
+    self.isLibrary = isLibrary
+    self.depth = depth
+    self.columns = columns
+    self.memory = memory
+    self.offset = offset
+  }
+
+  /// Columns that cannot be split any further between lanes.
+  var grain: Int { kernels.panelColumns }
+
+  /// Scratch floats for a product of so many rows.
+  func scratchFloats(rows: Int, segments: Int) -> Int { isLibrary && segments > 1 ? rows * depth : 0 }
+
+  /// Computes a range of columns, its start a multiple of `grain`.
+  ///
+  /// The product's pointers of bias, residual and out are those of column 0; its matrix is filled in here.
+  func run(_ given: ckernels_product, columns range: Range<Int>, scratch: UnsafeMutablePointer<Float>) {
+    guard !range.isEmpty, given.rows > 0 else { return }
+    var product = given
+    product.bias = given.bias.map { $0 + range.lowerBound }
+    product.residual = given.residual.map { $0 + range.lowerBound }
+    product.out = given.out + range.lowerBound
+    product.columns = range.count
+    let weights = UnsafePointer(memory.floats + offset)
+    if isLibrary {
+      runLibrary(product, weights + range.lowerBound, scratch)
+    } else {
+      product.panels = weights + range.lowerBound * depth
+      kernels.table.pointee.multiply(&product)
+    }
+  }
+
+  private func runLibrary(
+    _ product: ckernels_product, _ weights: UnsafePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
+  ) {
+    var a = product.a
+    var rowStride = product.row_stride
+    if product.segment_count > 1 {
+      gather(product, to: scratch)
+      a = UnsafePointer(scratch)
+      rowStride = depth
+    }
+    let isGathered = product.segment_count > 1
+    let isOneMatrix =
+      product.groups == 1 || (isGathered && product.out_group_stride == product.rows * product.out_row_stride)
+    let groups = isOneMatrix ? 1 : product.groups
+    let rows = product.groups * product.rows / groups
+    let first = isGathered ? 0 : product.segments[0]
+    for group in 0..<groups {
+      let source = a + first + group * (isGathered ? rows * depth : product.group_stride)
+      let out = product.out + group * product.out_group_stride
+      MatrixLibrary.multiply(
+        source, rowStride: rowStride, weights, columnsInMemory: columns, to: out, rowStride: product.out_row_stride,
+        rows: rows, depth: depth, columns: product.columns)
+    }
+    for group in 0..<product.groups {
+      let out = product.out + group * product.out_group_stride
+      var finish = ckernels_rows(
+        UnsafePointer(out), stride: product.out_row_stride, to: out, stride: product.out_row_stride,
+        rows: product.rows, channels: product.columns, activation: product.activation)
+      finish.shift = product.bias
+      finish.b = product.residual.map { $0 + group * product.residual_group_stride }
+      finish.b_stride = product.residual_row_stride
+      kernels.table.pointee.rows(&finish)
+    }
+  }
+
+  /// Copies the pieces of each row together.
+  private func gather(_ product: ckernels_product, to scratch: UnsafeMutablePointer<Float>) {
+    var target = scratch
+    for group in 0..<product.groups {
+      for row in 0..<product.rows {
+        let source = product.a + group * product.group_stride + row * product.row_stride
+        for segment in 0..<product.segment_count {
+          target.update(from: source + product.segments[segment], count: product.segment_length)
+          target += product.segment_length
+        }
+      }
+    }
+  }
+}

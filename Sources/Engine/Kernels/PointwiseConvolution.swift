@@ -1,0 +1,74 @@
+internal import CKernels
+
+/// A 1×1 convolution: one product over all pixels of the batch, read where they lie.
+struct PointwiseConvolution: StepKernel {
+  private let step: ConvolutionStep
+  private let matrix: MatrixProduct
+  private let bias: FloatMemory
+  private let kernels: Kernels
+
+  init(_ step: ConvolutionStep, _ weights: ConvolutionWeights, isLibrary: Bool, _ kernels: Kernels) {
+    self.step = step
+    self.kernels = kernels
+    let c = step.convolution
+    matrix = MatrixProduct(
+      WeightMatrix.of(weights.weights, outputs: c.outChannels, inputs: c.inChannels, area: 1), depth: c.inChannels,
+      columns: Value.padded(c.outChannels), isLibrary: isLibrary, kernels: kernels)
+    bias = WeightMatrix.padded(weights.bias)
+  }
+
+  var inputs: [Int] { step.inputs }
+  var outputs: [Int] { [step.output] }
+  var algorithm: String { matrix.isLibrary ? "1×1, OpenBLAS" : "1×1" }
+
+  /// Rows that pass at a time, so that their inputs stay in the second-level cache while all panels pass.
+  private var blockRows: Int { max(48, 65536 / max(1, matrix.depth) / 12 * 12) }
+
+  func scratchFloats(batch: Int, lanes: Int) -> Int {
+    step.scale == nil ? 0 : min(blockRows, step.outputShape.h * step.outputShape.w) * Value.padded(matrix.depth)
+  }
+
+  func run(_ call: KernelCall) {
+    let area = step.outputShape.h * step.outputShape.w
+    let rows = call.count * area
+    // Few rows for many lanes: each takes some of the columns.
+    let isByColumns = call.lanes > 1 && rows < 24 * call.lanes
+    let mine = isByColumns ? 0..<rows : call.share(of: rows, grain: area >= 24 ? 12 : 1)
+    let columns = isByColumns ? call.share(of: matrix.columns, grain: matrix.grain) : 0..<matrix.columns
+    let (x, y) = (call.view(step.input), call.view(step.output))
+    let r = step.residual.map { call.view($0) }
+    let isOneMatrix =
+      step.scale == nil && x.imageStride == area * x.pixelStride && y.imageStride == area * y.pixelStride
+      && (r.map { $0.imageStride == area * $0.pixelStride } ?? true)
+    var row = mine.lowerBound
+    while row < mine.upperBound {
+      let (n, pixel) = isOneMatrix ? (0, row) : (row / area, row % area)
+      let count = min(blockRows, mine.upperBound - row, isOneMatrix ? Int.max : area - pixel)
+      var source = UnsafePointer(x.base + n * x.imageStride + pixel * x.pixelStride)
+      var stride = x.pixelStride
+      if let scale = step.scale {
+        scaled(source, stride, count, by: call.image(scale, n), to: call.scratch)
+        source = UnsafePointer(call.scratch)
+        stride = Value.padded(matrix.depth)
+      }
+      var product = ckernels_product(
+        rows: count, depth: matrix.depth, from: source, stride: stride,
+        to: y.base + n * y.imageStride + pixel * y.pixelStride, stride: y.pixelStride,
+        bias: UnsafePointer(bias.floats), activation: step.activation?.code ?? 0)
+      if let r {
+        product.residual = UnsafePointer(r.base + n * r.imageStride + pixel * r.pixelStride)
+        product.residual_row_stride = r.pixelStride
+      }
+      matrix.run(product, columns: columns, scratch: call.scratch)
+      row += count
+    }
+  }
+
+  private func scaled(
+    _ source: UnsafePointer<Float>, _ stride: Int, _ rows: Int, by factors: UnsafePointer<Float>,
+    to scratch: UnsafeMutablePointer<Float>
+  ) {
+    let channels = Value.padded(matrix.depth)
+    kernels.table.pointee.multiply_rows(source, stride, factors, 0, scratch, channels, rows, channels)
+  }
+}

@@ -1,0 +1,120 @@
+internal import CKernels
+
+/// A 3×3 convolution of stride 1 by Winograd's minimal filtering: tiles are transformed, multiplied frequency by
+/// frequency, and transformed back, block by block of tiles so that the numbers between stay near.
+struct WinogradConvolution: StepKernel {
+  private let step: ConvolutionStep
+  private let kernels: Kernels
+  private let tile: Int
+  private let products: [MatrixProduct]
+  private let bias: FloatMemory
+
+  init(_ step: ConvolutionStep, _ weights: ConvolutionWeights, tile: Int, isLibrary: Bool, _ kernels: Kernels) {
+    self.step = step
+    self.kernels = kernels
+    self.tile = tile
+    let c = step.convolution
+    // Padding of the input's channels is transformed with them, and meets rows of zeros.
+    let (depth, columns) = (Value.padded(c.inChannels), Value.padded(c.outChannels))
+    let plain = WeightMatrix.of(weights.weights, outputs: c.outChannels, inputs: c.inChannels, area: 9)
+    let spread = c.inChannels == depth ? plain : FloatMemory(count: 9 * depth * columns)
+    if c.inChannels != depth {
+      for place in 0..<9 {
+        (spread.floats + place * depth * columns).update(
+          from: plain.floats + place * c.inChannels * columns, count: c.inChannels * columns)
+      }
+    }
+    let frequencies = (tile + 2) * (tile + 2)
+    let memory = FloatMemory(count: frequencies * depth * columns)
+    kernels.table.pointee.winograd_weights(tile, spread.floats, depth, columns, isLibrary ? 1 : 0, memory.floats)
+    products = (0..<frequencies).map {
+      MatrixProduct(
+        packed: memory, at: $0 * depth * columns, depth: depth, columns: columns, isLibrary: isLibrary,
+        kernels: kernels)
+    }
+    bias = WeightMatrix.padded(weights.bias)
+  }
+
+  var inputs: [Int] { step.inputs }
+  var outputs: [Int] { [step.output] }
+  var algorithm: String { "winograd F(\(tile)×\(tile))" + (products[0].isLibrary ? ", OpenBLAS" : "") }
+
+  private var depth: Int { products[0].depth }
+  private var columns: Int { products[0].columns }
+  private var tilesAcross: Int { (step.outputShape.w + tile - 1) / tile }
+  private var tilesDown: Int { (step.outputShape.h + tile - 1) / tile }
+
+  /// Tiles that pass at a time: more where the weights are too many to be fetched often.
+  private func blockTiles(batch: Int) -> Int {
+    min(batch * tilesAcross * tilesDown, depth * columns > 128 * 128 ? 96 : 48)
+  }
+
+  /// A few floats more than the block, lest all frequencies meet in the same cache sets.
+  private func stride(_ tiles: Int, _ channels: Int) -> Int { tiles * channels + 16 }
+
+  func scratchFloats(batch: Int, lanes: Int) -> Int {
+    let tiles = blockTiles(batch: batch)
+    return products.count * (stride(tiles, depth) + stride(tiles, columns))
+  }
+
+  func run(_ call: KernelCall) {
+    let perImage = tilesAcross * tilesDown
+    let tiles = call.count * perImage
+    // With many weights or few tiles each lane takes some of the output channels, and fetches only their weights.
+    let isByColumns =
+      call.lanes > 1 && columns >= call.lanes * products[0].grain
+      && (tiles < 24 * call.lanes || products.count * depth * columns > 6 << 20)
+    let mine = isByColumns ? 0..<tiles : call.share(of: tiles)
+    let part = isByColumns ? call.share(of: columns, grain: products[0].grain) : 0..<columns
+    let block = blockTiles(batch: call.count)
+    var first = mine.lowerBound
+    while first < mine.upperBound {
+      let count = min(block, mine.upperBound - first)
+      run(call, tiles: first..<(first + count), part)
+      first += count
+    }
+  }
+
+  private func run(_ call: KernelCall, tiles: Range<Int>, _ part: Range<Int>) {
+    let (x, y) = (call.view(step.input), call.view(step.output))
+    let (inStride, outStride) = (stride(tiles.count, depth), stride(tiles.count, part.count))
+    let v = call.scratch
+    let p = v + products.count * inStride
+    var geometry = ckernels_winograd(
+      height: step.inputShape.h, width: step.inputShape.w, pixel_stride: x.pixelStride, channels: depth,
+      out_height: step.outputShape.h, out_width: step.outputShape.w, out_pixel_stride: y.pixelStride,
+      out_channels: part.count, top: step.edges.top, left: step.edges.left, tiles_across: tilesAcross)
+    eachImage(tiles) { n, first, count, place in
+      kernels.table.pointee.winograd_input(
+        tile, &geometry, x.base + n * x.imageStride, first, count, v + place * depth, inStride)
+    }
+    for (frequency, product) in products.enumerated() {
+      // The result has only the part's columns, so its first column stands where column 0 would.
+      let target = p + frequency * outStride - part.lowerBound
+      product.run(
+        ckernels_product(
+          rows: tiles.count, depth: depth, from: v + frequency * inStride, stride: depth, to: target,
+          stride: part.count, bias: nil, activation: 0),
+        columns: part, scratch: call.scratch)
+    }
+    eachImage(tiles) { n, first, count, place in
+      let residual = step.residual.map { call.image($0, n) + part.lowerBound }
+      kernels.table.pointee.winograd_output(
+        tile, &geometry, p + place * part.count, outStride, first, count, bias.floats + part.lowerBound, residual,
+        step.residual.map { call.view($0).pixelStride } ?? 0, y.base + n * y.imageStride + part.lowerBound,
+        step.activation?.code ?? 0)
+    }
+  }
+
+  /// The tiles of a block, image by image: `first` within the image, `place` within the block.
+  private func eachImage(_ tiles: Range<Int>, _ body: (_ n: Int, _ first: Int, _ count: Int, _ place: Int) -> Void) {
+    let perImage = tilesAcross * tilesDown
+    var next = tiles.lowerBound
+    while next < tiles.upperBound {
+      let (n, first) = (next / perImage, next % perImage)
+      let count = min(perImage - first, tiles.upperBound - next)
+      body(n, first, count, next - tiles.lowerBound)
+      next += count
+    }
+  }
+}

@@ -1,0 +1,42 @@
+// A graph made ready to run: batch norm folded, activations, additions and scalings fused into the kernel before or after
+// them, the algorithm of each convolution chosen, weights packed for it. Immutable, shared by every plan replica; the
+// only copy of the weights in memory.
+
+/// A network with its weights, compiled once and run by any number of plans.
+package final class CompiledNetwork: Sendable {
+  package let inputShape: Shape
+  /// How many numbers the network answers an image with.
+  package let outputCount: Int
+  /// Whether the answers are probabilities already.
+  package let endsInSoftmax: Bool
+  let steps: [Step]
+  /// By number; 0 is the picture.
+  let values: [Value]
+  let outputValue: Int
+
+  /// Folds, fuses, chooses and packs.
+  ///
+  /// - Throws: `EngineError.graph` or `.tensor` when graph and weights contradict each other.
+  package init(
+    graph: Graph, weights source: some TensorSource, options: EngineOptions = EngineOptions()
+  ) throws(EngineError) {
+    var drafts = try Draft(graph: graph, source: source)
+    try drafts.build(fusesDepthwise: options.products != .openBLAS)
+    let packing = Packing(drafts, source, options)
+    steps = try packing.steps()
+    inputShape = graph.inputShape
+    values = drafts.values
+    outputValue = drafts.outputValue
+    outputCount = drafts.values[drafts.outputValue].shape.countPerImage
+    if case .softmax = drafts.steps.last(where: { $0.output == drafts.outputValue })?.operation {
+      endsInSoftmax = true
+    } else {
+      endsInSoftmax = false
+    }
+  }
+
+  /// A line a step: its name and how it is computed.
+  package var summary: [(name: String, algorithm: String)] {
+    steps.map { (name: $0.name, algorithm: $0.kernel.algorithm) }
+  }
+}

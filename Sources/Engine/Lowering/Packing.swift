@@ -1,0 +1,172 @@
+/// Turns drafts into steps: reads the weights, folds batch norm into them, chooses algorithms, packs.
+struct Packing<Source: TensorSource> {
+  private let draft: Draft
+  private let source: Source
+  private let options: EngineOptions
+  private let kernels: Kernels
+
+  init(_ draft: Draft, _ source: Source, _ options: EngineOptions) {
+    self.draft = draft
+    self.source = source
+    self.options = options
+    kernels = options.instructionSet.kernels
+  }
+
+  func steps() throws(EngineError) -> [Step] {
+    var steps: [Step] = []
+    for step in draft.steps {
+      if let kernel = try kernel(step) { steps.append(Step(name: step.name, kernel: kernel)) }
+    }
+    return steps
+  }
+
+  private func shape(_ value: Int) -> Shape { draft.values[value].shape }
+
+  private var isLibrary: Bool { options.products == .openBLAS }
+
+  /// Nil if there is nothing left to do.
+  private func kernel(_ step: DraftStep) throws(EngineError) -> (any StepKernel)? {
+    let (input, output) = (step.inputs[0], step.output)
+    let (x, y) = (shape(input), shape(output))
+    switch step.operation {
+    case .convolution(let convolution):
+      return convolution.step.kernel(AlgorithmChoice.of(convolution.step, options), try weights(convolution), kernels)
+    case .depthwise(let expansion, let middle, let projection, let sums):
+      return DepthwiseBlock(
+        middle.step, try weights(middle), expansion: try pointwise(expansion), projection: try pointwise(projection),
+        sums: sums, kernels)
+    case .linear(let linear, let shape):
+      let (weights, bias) = try weights(step, linear)
+      return LinearLayer(
+        input: input, inputShape: shape, output: output, residual: step.residual, activation: step.activation,
+        weights: weights, bias: bias, isLibrary: isLibrary, kernels)
+    case .affine:
+      guard let norm = step.norm else { return nil }
+      let (scale, shift) = try factors(norm)
+      return RowPass(
+        input: input, output: output, shape: x, scale: WeightMatrix.padded(scale), shift: WeightMatrix.padded(shift),
+        activation: step.activation, kernels: kernels)
+    case .activation:
+      return RowPass(input: input, output: output, shape: x, activation: step.activation, kernels: kernels)
+    case .add:
+      return RowPass(
+        input: input, output: output, shape: x, addend: step.inputs[1], activation: step.activation, kernels: kernels)
+    case .maxPool(let window):
+      return SlidingPool(
+        kind: .maximum, window: window, input: input, output: output, inputShape: x, outputShape: y, kernels: kernels)
+    case .averagePool(let window, let countIncludePad):
+      return SlidingPool(
+        kind: .mean(countIncludePad: countIncludePad), window: window, input: input, output: output, inputShape: x,
+        outputShape: y, kernels: kernels)
+    case .adaptiveAveragePool:
+      return AdaptiveMean(input: input, output: output, inputShape: x, outputShape: y, kernels: kernels)
+    case .meanOfSums(let summed): return MeanOfSums(sums: input, output: output, inputShape: summed)
+    case .multiply:
+      let other = step.inputs[1]
+      return MultiplyPass(
+        first: input, second: other, output: output, shape: x, isSpread: shape(other) != x, kernels: kernels)
+    case .concatenate: return concatenation(step)
+    case .load:
+      return CopyChannels(
+        parts: [CopyChannels.Part(input: 0, channels: x.c, first: 0)], output: output, shape: x)
+    case .flatten: return Flatten(input: input, output: output, shape: x)
+    case .softmax: return ChannelKernel(kind: .softmax, input: input, output: output, shape: x, kernels: kernels)
+    case .localResponseNorm(let size, let alpha, let beta, let k):
+      return ChannelKernel(
+        kind: .localResponseNorm(size: size, alpha: alpha, beta: beta, k: k), input: input, output: output, shape: x,
+        kernels: kernels)
+    }
+  }
+
+  /// Copies those parts that are not written into the whole by their makers.
+  private func concatenation(_ step: DraftStep) -> (any StepKernel)? {
+    var parts: [CopyChannels.Part] = []
+    var first = 0
+    for input in step.inputs {
+      let place = draft.values[input].container
+      if place == nil || place?.value != step.output || place?.channel != first {
+        parts.append(CopyChannels.Part(input: input, channels: shape(input).c, first: first))
+      }
+      first += shape(input).c
+    }
+    return parts.isEmpty ? nil : CopyChannels(parts: parts, output: step.output, shape: shape(step.output))
+  }
+
+  private func pointwise(_ convolution: DraftConvolution?) throws(EngineError) -> DepthwiseBlock.Pointwise? {
+    guard let convolution else { return nil }
+    return DepthwiseBlock.Pointwise(convolution.step, try weights(convolution), isLibrary: isLibrary, kernels)
+  }
+
+  // MARK: Weights
+
+  private func factors(_ norm: DraftNorm) throws(EngineError) -> (scale: [Float], shift: [Float]) {
+    let weight = try source.floats(ofTensor: "\(norm.name).weight")
+    let bias = try source.floats(ofTensor: "\(norm.name).bias")
+    let mean = try source.floats(ofTensor: "\(norm.name).running_mean")
+    let variance = try source.floats(ofTensor: "\(norm.name).running_var")
+    var scale = weight
+    var shift = bias
+    for c in scale.indices {
+      let factor = Double(weight[c]) / (Double(variance[c]) + Double(norm.epsilon)).squareRoot()
+      scale[c] = Float(factor)
+      shift[c] = Float(Double(bias[c]) - Double(mean[c]) * factor)
+    }
+    return (scale, shift)
+  }
+
+  private func weights(_ convolution: DraftConvolution) throws(EngineError) -> ConvolutionWeights {
+    let c = convolution.step.convolution
+    let (weights, bias) = try folded(convolution.name, outputs: c.outChannels, bias: c.bias, convolution.norm)
+    return ConvolutionWeights(weights: weights, bias: bias)
+  }
+
+  private func weights(_ step: DraftStep, _ linear: Linear) throws(EngineError) -> (weights: [Float], bias: [Float]) {
+    try folded(step.name, outputs: linear.outFeatures, bias: linear.bias, step.norm)
+  }
+
+  private func folded(
+    _ name: String, outputs: Int, bias hasBias: Bool, _ norm: DraftNorm?
+  ) throws(EngineError) -> (weights: [Float], bias: [Float]) {
+    var weights = try source.floats(ofTensor: "\(name).weight")
+    var bias = hasBias ? try source.floats(ofTensor: "\(name).bias") : [Float](repeating: 0, count: outputs)
+    guard let norm else { return (weights, bias) }
+    let (scale, shift) = try factors(norm)
+    let perOutput = weights.count / outputs
+    weights.withUnsafeMutableBufferPointer { weights in
+      for out in 0..<outputs {
+        for k in (out * perOutput)..<((out + 1) * perOutput) { weights[k] *= scale[out] }
+      }
+    }
+    for out in 0..<outputs { bias[out] = bias[out] * scale[out] + shift[out] }
+    return (weights, bias)
+  }
+}
+
+/// Which algorithm a convolution takes.
+enum AlgorithmChoice {
+  /// By rules: the fewest multiplications, transforms counted with them.
+  static func of(_ step: ConvolutionStep, _ options: EngineOptions) -> ConvolutionAlgorithm {
+    let allowed = step.algorithms(options)
+    let candidates = options.products == .automatic ? allowed.filter { !$0.isLibrary } : allowed
+    let costs = (candidates.isEmpty ? allowed : candidates).map { (algorithm: $0, cost: cost($0, step, options)) }
+    return costs.min { $0.cost < $1.cost }?.algorithm ?? .product
+  }
+
+  private static func cost(
+    _ algorithm: ConvolutionAlgorithm, _ step: ConvolutionStep, _ options: EngineOptions
+  ) -> Double {
+    let y = step.outputShape
+    let (from, to) = (Double(step.convolution.inChannels), Double(step.convolution.outChannels))
+    let batch = Double(options.expectedBatch)
+    guard let tile = algorithm.tileExtent else {
+      return batch * Double(y.h * y.w * step.depth) * to
+    }
+    let tiles = batch * Double(((y.h + tile - 1) / tile) * ((y.w + tile - 1) / tile))
+    let frequencies = Double((tile + 2) * (tile + 2))
+    // A transform of a number costs about as much as a dozen products; a weight that is fetched for few tiles, more.
+    let products = tiles * frequencies * from * to
+    let transforms = 12 * tiles * frequencies * (from + to)
+    let fetching = 16 * frequencies * from * to
+    return products + transforms + fetching
+  }
+}

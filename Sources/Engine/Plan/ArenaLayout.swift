@@ -1,0 +1,57 @@
+/// Where each value lies in the arena: values whose lives do not overlap share memory, parts of a concatenation lie in
+/// the whole.
+struct ArenaLayout {
+  /// By value number, floats from the arena's start; the picture (0) is not in it.
+  private(set) var offsets: [Int]
+  private(set) var imageStrides: [Int]
+  private(set) var pixelStrides: [Int]
+  private(set) var count = 0
+
+  /// Greedy, largest first: each value takes the lowest place that is free while it lives.
+  ///
+  /// `batchCapacity` is how many images each value must hold.
+  init(_ network: CompiledNetwork, batchCapacity: Int, lanes: Int) {
+    let values = network.values
+    offsets = [Int](repeating: 0, count: values.count)
+    imageStrides = offsets
+    pixelStrides = offsets
+    var firstUse = [Int](repeating: Int.max, count: values.count)
+    var lastUse = [Int](repeating: -1, count: values.count)
+    /// The value whose memory it is.
+    func root(_ value: Int) -> Int { values[value].container.map { root($0.value) } ?? value }
+    func channel(_ value: Int) -> Int { values[value].container.map { channel($0.value) + $0.channel } ?? 0 }
+    for (index, step) in network.steps.enumerated() {
+      for output in step.kernel.outputs.map(root) {
+        firstUse[output] = min(firstUse[output], index)
+        lastUse[output] = max(lastUse[output], index)
+      }
+      for input in step.kernel.inputs.map(root) { lastUse[input] = max(lastUse[input], index) }
+    }
+    lastUse[root(network.outputValue)] = network.steps.count
+    for (number, value) in values.enumerated() {
+      pixelStrides[number] = value.paddedChannels
+      imageStrides[number] = value.paddedChannels * (value.isPerLane ? lanes : value.shape.h * value.shape.w)
+    }
+    let sizes = imageStrides.map { $0 * batchCapacity }
+    let rooted = values.indices.dropFirst().filter { values[$0].container == nil && firstUse[$0] != Int.max }
+    var placed: [Int] = []
+    for value in rooted.sorted(by: { (sizes[$0], $1) > (sizes[$1], $0) }) {
+      let living = placed.filter { firstUse[$0] <= lastUse[value] && firstUse[value] <= lastUse[$0] }
+        .sorted { offsets[$0] < offsets[$1] }
+      var offset = 0
+      for other in living {
+        if offset + sizes[value] <= offsets[other] { break }
+        offset = max(offset, offsets[other] + sizes[other])
+      }
+      offsets[value] = offset
+      count = max(count, offset + sizes[value])
+      placed.append(value)
+    }
+    for value in values.indices where values[value].container != nil {
+      let whole = root(value)
+      offsets[value] = offsets[whole] + channel(value)
+      imageStrides[value] = imageStrides[whole]
+      pixelStrides[value] = pixelStrides[whole]
+    }
+  }
+}
