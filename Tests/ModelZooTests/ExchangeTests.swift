@@ -20,7 +20,7 @@ struct ExchangeTests {
   static func answers(
     _ graph: Graph, _ tensors: any TensorSource & Sendable, to input: [Float]
   ) throws -> [Float] {
-    let network = try CompiledNetwork(graph: graph, weights: tensors)
+    let network = try CompiledNetwork(graph: graph, weights: tensors, options: EngineOptions(isExact: true))
     let plan = try InferencePlan(network: network, batchCapacity: 1)
     let shape = network.inputShape
     let area = shape.h * shape.w
