@@ -97,8 +97,24 @@ static void cmyk_row(const uint8_t *from, uint8_t *to, uint32_t width) {
   }
 }
 
+/* Widens the wanted part until the samples in it do not depend on what is left out, and makes the decoder skip the
+ * columns beside it. Fancy upsampling looks one sample of a subsampled component to either side, and the library
+ * begins at whole blocks of at most 32 pixels. */
+static void narrow(struct jpeg_decompress_struct *decoder, ic_region *region) {
+  const uint32_t margin = IC_JPEG_MARGIN / 8;
+  const uint32_t right = region->left + region->width + margin, bottom = region->top + region->height + margin;
+  JDIMENSION left = region->left < margin ? 0 : region->left - margin;
+  JDIMENSION width = (right < decoder->output_width ? right : decoder->output_width) - left;
+  if (width < decoder->output_width) jpeg_crop_scanline(decoder, &left, &width);
+  region->left = left;
+  region->width = width;
+  region->top = region->top < margin ? 0 : region->top - margin;
+  region->height = (bottom < decoder->output_height ? bottom : decoder->output_height) - region->top;
+}
+
 ic_status ic_jpeg_decode(const uint8_t *bytes, size_t count, uint32_t width, uint32_t height, uint32_t scale,
-                         size_t memory_limit, int32_t scan_limit, uint8_t *pixels, size_t capacity, char *error) {
+                         ic_region *region, size_t memory_limit, int32_t scan_limit, uint8_t *pixels, size_t capacity,
+                         char *error) {
   jpeg_work work;
   memset(&work, 0, sizeof work);
   error[0] = 0;
@@ -142,22 +158,28 @@ ic_status ic_jpeg_decode(const uint8_t *bytes, size_t count, uint32_t width, uin
 
   jpeg_start_decompress(decoder);
   const size_t columns = decoder->output_width, rows = decoder->output_height;
-  if (columns != ((size_t)width * scale + 7) / 8 || rows != ((size_t)height * scale + 7) / 8 ||
-      capacity / columns / 3 < rows)
-    leave(&work, IC_LIMIT, "the picture does not fit its room");
+  if (columns != ((size_t)width * scale + 7) / 8 || rows != ((size_t)height * scale + 7) / 8 || region->width == 0 ||
+      region->height == 0 || (size_t)region->left + region->width > columns ||
+      (size_t)region->top + region->height > rows)
+    leave(&work, IC_LIMIT, "no such part of the picture");
+  narrow(decoder, region);
+  if (capacity / region->width / 3 < region->height) leave(&work, IC_LIMIT, "the picture does not fit its room");
 
   JSAMPARRAY four = NULL;
   if (is_cmyk)
-    four = decoder->mem->alloc_sarray((j_common_ptr)decoder, JPOOL_IMAGE, (JDIMENSION)(columns * 4), 1);
-  while (decoder->output_scanline < decoder->output_height) {
-    JSAMPROW row = pixels + (size_t)decoder->output_scanline * columns * 3;
+    four = decoder->mem->alloc_sarray((j_common_ptr)decoder, JPOOL_IMAGE, (JDIMENSION)(region->width * 4), 1);
+  if (region->top > 0) jpeg_skip_scanlines(decoder, region->top);
+  while (decoder->output_scanline < region->top + region->height) {
+    JSAMPROW row = pixels + (size_t)(decoder->output_scanline - region->top) * region->width * 3;
     if (is_cmyk) {
       jpeg_read_scanlines(decoder, four, 1);
-      cmyk_row(four[0], row, (uint32_t)columns);
+      cmyk_row(four[0], row, region->width);
     } else {
       jpeg_read_scanlines(decoder, &row, 1);
     }
   }
+  /* What follows is read all the same: a file cut below the wanted part is cut. */
+  if (decoder->output_scanline < rows) jpeg_skip_scanlines(decoder, (JDIMENSION)rows - decoder->output_scanline);
   jpeg_destroy_decompress(decoder);
   return IC_OK;
 }

@@ -1,3 +1,5 @@
+internal import CImageCodecs
+
 /// How pictures are made smaller or larger; both widen their kernel when shrinking, so nothing aliases.
 package enum ResampleFilter: String, Codable, Sendable {
   /// A triangle of radius 1.
@@ -24,16 +26,15 @@ package enum ResampleFilter: String, Codable, Sendable {
 /// The rule is that of Pillow's `Image.resize`: kernel stretched by the shrink factor, weights normalised to one in
 /// double precision and then rounded, half away from zero, to 22 fractional bits. Reused from picture to picture.
 struct AxisWeights {
-  /// Fractional bits of a weight: 32 less 8 of the sample and 2 for sums that overshoot.
-  static let precision = 32 - 8 - 2
-
   /// First source sample of each target sample.
-  private(set) var starts: [Int] = []
+  private(set) var starts: [Int32] = []
   /// How many source samples each target sample has.
-  private(set) var counts: [Int] = []
+  private(set) var counts: [Int32] = []
   /// `stride` weights a target sample, of which `counts` are used.
   private(set) var weights: [Int32] = []
   private(set) var stride = 0
+  /// The source samples that any target sample of the window needs.
+  private(set) var sources = 0..<1
   private var exact: [Double] = []
 
   /// Describes an axis anew.
@@ -57,6 +58,7 @@ struct AxisWeights {
     weights.removeAll(keepingCapacity: true)
     exact.removeAll(keepingCapacity: true)
     exact.append(contentsOf: repeatElement(0, count: stride))
+    var needed = (low: size, high: 0)
     for index in window {
       let center = from + (Double(index) + 0.5) * scale
       let start = max(Int(center - radius + 0.5), 0)
@@ -67,23 +69,30 @@ struct AxisWeights {
         exact[k] = weight
         sum += weight
       }
-      starts.append(start)
-      counts.append(count)
+      starts.append(Int32(start))
+      counts.append(Int32(count))
+      needed = (min(needed.low, start), max(needed.high, start + count))
       for k in 0..<stride {
-        let weight = k < count ? (sum != 0 ? exact[k] / sum : exact[k]) * Double(1 << Self.precision) : 0
+        let weight = k < count ? (sum != 0 ? exact[k] / sum : exact[k]) * Double(1 << Int(IC_WEIGHT_BITS)) : 0
         weights.append(Int32(weight < 0 ? weight - 0.5 : weight + 0.5))
       }
     }
+    sources = min(needed.low, needed.high)..<needed.high
   }
 
-  /// The source samples that any target sample of the window needs.
-  var sources: Range<Int> {
-    var low = Int.max
-    var high = 0
-    for (start, count) in zip(starts, counts) {
-      low = min(low, start)
-      high = max(high, start + count)
+  /// Hands the description to a C loop, for the time of the call.
+  func withAxis(_ body: (UnsafePointer<ic_axis>) -> Void) {
+    starts.withUnsafeBufferPointer { starts in
+      counts.withUnsafeBufferPointer { counts in
+        weights.withUnsafeBufferPointer { weights in
+          guard let starts = starts.baseAddress, let counts = counts.baseAddress, let weights = weights.baseAddress
+          else { return }
+          var axis = ic_axis(
+            starts: starts, counts: counts, weights: weights, count: self.starts.count, stride: stride,
+            first: sources.lowerBound, end: sources.upperBound)
+          body(&axis)
+        }
+      }
     }
-    return min(low, high)..<high
   }
 }

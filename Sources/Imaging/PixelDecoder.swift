@@ -2,7 +2,8 @@ internal import CImageCodecs
 
 /// Pixels in memory: rows top down, samples interleaved.
 ///
-/// A view; valid until its owner decodes again.
+/// A view; valid until its owner decodes again. Where only a part of a picture was asked for, only that part may be
+/// read: `base` is then where the first pixel would be.
 package struct PixelGrid {
   package var base: UnsafePointer<UInt8>
   package var width: Int
@@ -49,20 +50,31 @@ package final class PixelDecoder {
   package func decode(
     _ bytes: UnsafeRawBufferPointer, header: ImageHeader, scale: Int = 8
   ) throws(ImagingError) -> PixelGrid {
+    try decode(bytes, header: header, scale: scale, wanted: nil)
+  }
+
+  /// Decodes only what will be read of the result; nil stands for all, and only JPEG is any faster for less.
+  package func decode(
+    _ bytes: UnsafeRawBufferPointer, header: ImageHeader, scale: Int, wanted: PixelRegion?
+  ) throws(ImagingError) -> PixelGrid {
     precondition((1...8).contains(scale) && (scale == 8 || header.format == .jpeg), "no such scale")
     try limits.check(width: header.width, height: header.height)
     let width = (header.width * scale + 7) / 8
     let height = (header.height * scale + 7) / 8
     let samples = header.format == .png ? 4 : 3
-    let pixels = buffer.reserve(width * height * samples)
+    let wanted = header.format == .jpeg ? wanted : nil
+    let margin = Int(IC_JPEG_MARGIN)
+    let pixels = buffer.reserve(
+      min(width, (wanted?.width ?? width) + margin) * min(height, (wanted?.height ?? height) + margin) * samples)
     guard let source = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else {
       throw .truncated(format: header.format)
     }
+    var region = ic_region(wanted ?? PixelRegion(left: 0, top: 0, width: width, height: height))
     switch header.format {
     case .jpeg:
       try check(
         ic_jpeg_decode(
-          source, bytes.count, UInt32(header.width), UInt32(header.height), UInt32(scale),
+          source, bytes.count, UInt32(header.width), UInt32(header.height), UInt32(scale), &region,
           limits.maxCoefficientBytes, Int32(clamping: limits.maxScans), pixels, buffer.capacity, text), header.format)
     case .png:
       try check(
@@ -72,7 +84,10 @@ package final class PixelDecoder {
     case .bmp:
       try BitmapLayout(bytes).decode(bytes, into: pixels)
     }
-    return PixelGrid(base: pixels, width: width, height: height, channels: 3, rowBytes: width * 3)
+    let rowBytes = Int(region.width) * 3
+    return PixelGrid(
+      base: pixels - Int(region.top) * rowBytes - Int(region.left) * 3, width: width, height: height, channels: 3,
+      rowBytes: rowBytes)
   }
 
   /// Gives back a buffer that one giant picture left behind.
@@ -89,5 +104,12 @@ package final class PixelDecoder {
         limit: limits.maxCoefficientBytes)
     default: throw .corrupt(format: format, reason: String(cString: text))
     }
+  }
+}
+
+extension ic_region {
+  fileprivate init(_ region: PixelRegion) {
+    self.init(
+      left: UInt32(region.left), top: UInt32(region.top), width: UInt32(region.width), height: UInt32(region.height))
   }
 }

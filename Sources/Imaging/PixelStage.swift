@@ -8,39 +8,43 @@ final class PixelStage {
   /// - Parameters:
   ///   - stored: RGB as decoded.
   ///   - orientation: how the stored grid must be turned.
-  ///   - region: the wanted part in upright pixels.
+  ///   - region: the part to give, in upright pixels.
+  ///   - needed: the pixels of it that will be read, seen from its corner; all of them when it is padded.
   ///   - isGrey: give ITU-R 601 luma.
   ///   - isPadded: centre the part in a white square.
   /// - Returns: a view of `stored` or of this stage's own buffer, valid until the next call.
   func prepare(
-    _ stored: PixelGrid, orientation: Orientation, region: PixelRegion, isGrey: Bool, isPadded: Bool
+    _ stored: PixelGrid, orientation: Orientation, region: PixelRegion, needed: PixelRegion, isGrey: Bool,
+    isPadded: Bool
   ) -> PixelGrid {
-    let walk = Walk(stored, orientation, region)
+    let part = isPadded ? PixelRegion(left: 0, top: 0, width: region.width, height: region.height) : needed
     if orientation == .upright && !isGrey && !isPadded {
       return PixelGrid(
-        base: stored.base + walk.origin, width: region.width, height: region.height, channels: 3,
+        base: stored.base + region.top * stored.rowBytes + region.left * 3, width: region.width, height: region.height,
+        channels: 3,
         rowBytes: stored.rowBytes)
     }
     let channels = isGrey ? 1 : 3
-    let width = isPadded ? max(region.width, region.height) : region.width
-    let height = isPadded ? width : region.height
-    let rowBytes = width * channels
-    let target = buffer.reserve(rowBytes * height)
-    if isPadded { target.update(repeating: 255, count: rowBytes * height) }
-    let left = (width - region.width) / 2
-    let top = (height - region.height) / 2
-    for y in 0..<region.height {
+    let side = max(region.width, region.height)
+    let room = isPadded ? PixelRegion(left: 0, top: 0, width: side, height: side) : part
+    let rowBytes = room.width * channels
+    let target = buffer.reserve(rowBytes * room.height)
+    if isPadded { target.update(repeating: 255, count: rowBytes * room.height) }
+    let left = (room.width - part.width) / 2
+    let top = (room.height - part.height) / 2
+    let walk = Walk(stored, orientation, left: region.left + part.left, top: region.top + part.top)
+    for y in 0..<part.height {
       var from = stored.base + walk.origin + y * walk.down
       var to = target + (top + y) * rowBytes + left * channels
       if isGrey {
-        for _ in 0..<region.width {
+        for _ in 0..<part.width {
           let luma = 19595 * UInt32(from[0]) + 38470 * UInt32(from[1]) + 7471 * UInt32(from[2]) + 0x8000
           to[0] = UInt8(truncatingIfNeeded: luma >> 16)
           from += walk.right
           to += 1
         }
       } else {
-        for _ in 0..<region.width {
+        for _ in 0..<part.width {
           to[0] = from[0]
           to[1] = from[1]
           to[2] = from[2]
@@ -49,18 +53,20 @@ final class PixelStage {
         }
       }
     }
-    return PixelGrid(base: target, width: width, height: height, channels: channels, rowBytes: rowBytes)
+    return PixelGrid(
+      base: target - room.top * rowBytes - room.left * channels, width: isPadded ? side : region.width,
+      height: isPadded ? side : region.height, channels: channels, rowBytes: rowBytes)
   }
 
   func trim(to bytes: Int) { buffer.shrink(to: bytes) }
 
-  /// Bytes from the stored grid's start to the region's first upright pixel, and to its neighbours.
+  /// Bytes from the stored grid's start to an upright pixel, and from it to its neighbours.
   private struct Walk {
     var origin: Int
     var right: Int
     var down: Int
 
-    init(_ stored: PixelGrid, _ orientation: Orientation, _ region: PixelRegion) {
+    init(_ stored: PixelGrid, _ orientation: Orientation, left: Int, top: Int) {
       let pixel = stored.channels
       let line = stored.rowBytes
       let lastX = (stored.width - 1) * pixel
@@ -75,7 +81,7 @@ final class PixelStage {
       case .transversed: (origin, right, down) = (lastX + lastY, -line, -pixel)
       case .turnedLeft: (origin, right, down) = (lastX, line, -pixel)
       }
-      origin += region.left * right + region.top * down
+      origin += left * right + top * down
     }
   }
 }

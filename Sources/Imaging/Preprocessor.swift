@@ -1,3 +1,5 @@
+internal import CImageCodecs
+
 /// What is known of a picture once it is prepared.
 package struct ImageFacts: Equatable, Sendable {
   /// Columns of the whole picture, standing upright.
@@ -23,16 +25,18 @@ package final class Preprocessor {
   private let decoder: PixelDecoder
   private let stage = PixelStage()
   private let resampler = Resampler()
-  private let tables: [[Float]]
+  /// Value of sample i of the result = sample · scale[i % 48] + offset[i % 48].
+  private let scale: [Float]
+  private let offset: [Float]
   private static let keptBytes = 32 << 20
 
   package init(_ preprocessing: Preprocessing, limits: ImageLimits = .standard) {
     self.preprocessing = preprocessing
     self.limits = limits
     decoder = PixelDecoder(limits: limits)
-    tables = zip(preprocessing.mean, preprocessing.std).map { mean, std in
-      (0..<256).map { Float((Double($0) * preprocessing.scale - mean) / std) }
-    }
+    let channels = preprocessing.channels.count
+    scale = (0..<48).map { Float(preprocessing.scale / preprocessing.std[$0 % channels]) }
+    offset = (0..<48).map { Float(-preprocessing.mean[$0 % channels] / preprocessing.std[$0 % channels]) }
   }
 
   /// Prepares one picture.
@@ -60,38 +64,47 @@ package final class Preprocessor {
     _ bytes: UnsafeRawBufferPointer, fullDecode: Bool
   ) throws(ImagingError) -> (pixels: PixelGrid, facts: ImageFacts) {
     let header = try ImageHeader(bytes, limits: limits)
-    let swaps = header.orientation.swapsAxes
+    let orientation = header.orientation
+    let swaps = orientation.swapsAxes
     let facts = ImageFacts(
       width: swaps ? header.height : header.width, height: swaps ? header.width : header.height,
       format: header.format)
     let geometry = ResizeGeometry(preprocessing, width: facts.width, height: facts.height)
     let eighths = fullDecode || header.format != .jpeg ? 8 : geometry.decodeScale
-    let stored = try decoder.decode(bytes, header: header, scale: eighths)
-    let (region, box) = geometry.region(scale: eighths, in: stored, swapsAxes: swaps)
+    let width = (facts.width * eighths + 7) / 8
+    let height = (facts.height * eighths + 7) / 8
+    let (region, box) = geometry.region(scale: eighths, width: width, height: height)
+    let square = Double(max(region.width, region.height))
+    resampler.plan(
+      sourceWidth: geometry.isPadded ? Int(square) : region.width,
+      sourceHeight: geometry.isPadded ? Int(square) : region.height,
+      box: geometry.isPadded ? PixelBox(left: 0, top: 0, right: square, bottom: square) : box, width: geometry.width,
+      height: geometry.height, columns: geometry.columns, lines: geometry.lines, filter: preprocessing.filter)
+    let needed = resampler.needed
+    var wanted = region
+    if !geometry.isPadded {
+      wanted = PixelRegion(
+        left: region.left + needed.left, top: region.top + needed.top, width: needed.width, height: needed.height)
+    }
+    let stored = try decoder.decode(
+      bytes, header: header, scale: eighths,
+      wanted: wanted.stored(as: orientation, width: swaps ? height : width, height: swaps ? width : height))
     let upright = stage.prepare(
-      stored, orientation: header.orientation, region: region, isGrey: preprocessing.channels == .grey,
+      stored, orientation: orientation, region: region, needed: needed, isGrey: preprocessing.channels == .grey,
       isPadded: geometry.isPadded)
-    let padded = geometry.isPadded
-    let part =
-      padded
-      ? PixelBox(left: 0, top: 0, right: Double(upright.width), bottom: Double(upright.height)) : box
-    let result = resampler.resize(
-      upright, box: part, width: geometry.width, height: geometry.height, columns: geometry.columns,
-      lines: geometry.lines, filter: preprocessing.filter)
-    return (result, facts)
+    return (resampler.resize(upright), facts)
   }
 
   private func normalise(_ pixels: PixelGrid, into slot: UnsafeMutableBufferPointer<Float>) {
     guard let target = slot.baseAddress else { return }
-    let count = pixels.width * pixels.height
-    let channels = pixels.channels
-    let isReversed = preprocessing.channels == .bgr
-    for channel in 0..<channels {
-      let source = pixels.base + (isReversed ? channels - 1 - channel : channel)
-      tables[channel].withUnsafeBufferPointer { table in
-        guard let table = table.baseAddress else { return }
-        for index in 0..<count { target[index * channels + channel] = table[Int(source[index * channels])] }
+    let count = pixels.width * pixels.height * pixels.channels
+    if preprocessing.channels == .bgr {
+      // The resampler's own result, which nobody else reads.
+      let samples = UnsafeMutablePointer(mutating: pixels.base)
+      for pixel in stride(from: 0, to: count, by: 3) {
+        (samples[pixel], samples[pixel + 2]) = (samples[pixel + 2], samples[pixel])
       }
     }
+    ic_normalise(pixels.base, count, scale, offset, target)
   }
 }

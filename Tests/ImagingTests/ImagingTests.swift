@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 import Imaging
 import Testing
 
@@ -40,6 +41,57 @@ private func largestDifference(_ grid: PixelGrid, _ expected: [UInt8]) -> Int {
         #expect(facts.width == extent.width && facts.height == extent.height, "\(name)")
         #expect(largestDifference(grid, expected) <= 1, "\(name)")
       }
+    }
+  }
+
+  @Test func `A part of a picture is the same whether the rest is computed or not`() throws {
+    let photos = folder.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("examples/photos")
+    let files =
+      try pictures().map { folder.appendingPathComponent($0) }
+      + FileManager.default.contentsOfDirectory(atPath: photos.path).map { photos.appendingPathComponent($0) }
+    var generator = SystemRandomNumberGenerator()
+    let (whole, part) = (PixelDecoder(), PixelDecoder())
+    for file in files.filter({ $0.pathExtension == "jpg" }) {
+      let data = [UInt8](try Data(contentsOf: file))
+      for scale in [1, 2, 4, 8] {
+        try data.withUnsafeBytes { raw in
+          let header = try ImageHeader(raw)
+          let all = try whole.decode(raw, header: header, scale: scale)
+          for _ in 0..<10 {
+            let x = Int.random(in: 0..<all.width, using: &generator)
+            let y = Int.random(in: 0..<all.height, using: &generator)
+            let wanted = PixelRegion(
+              left: x, top: y, width: Int.random(in: 1...all.width - x, using: &generator),
+              height: Int.random(in: 1...all.height - y, using: &generator))
+            let some = try part.decode(raw, header: header, scale: scale, wanted: wanted)
+            let isSame = (y..<y + wanted.height).allSatisfy { row in
+              memcmp(all.base + row * all.rowBytes + 3 * x, some.base + row * some.rowBytes + 3 * x, 3 * wanted.width)
+                == 0
+            }
+            #expect(isSame, "\(file.lastPathComponent), scale \(scale), \(wanted)")
+          }
+        }
+      }
+    }
+  }
+
+  @Test func `Blue first is red first turned round`() throws {
+    let file = try bytes("rgb.png")
+    let extent = Preprocessing.Extent(height: 29, width: 37)
+    var answers: [[Float]] = []
+    for (channels, mean) in [(Preprocessing.Channels.rgb, [1.0, 2, 3]), (.bgr, [3.0, 2, 1])] {
+      let preprocessor = Preprocessor(
+        try Preprocessing(
+          resize: .exact(extent), filter: .bilinear, channels: channels, scale: 1, mean: mean, std: [2, 4, 2]))
+      var slot = [Float](repeating: 0, count: preprocessor.preprocessing.outputCount)
+      try file.withUnsafeBytes { raw in
+        try slot.withUnsafeMutableBufferPointer { _ = try preprocessor.prepare(raw, into: $0) }
+      }
+      answers.append(slot)
+    }
+    for pixel in stride(from: 0, to: answers[0].count, by: 3) {
+      #expect(answers[0][pixel..<pixel + 3].reversed().elementsEqual(answers[1][pixel..<pixel + 3]))
     }
   }
 

@@ -6,6 +6,7 @@
  * libjpeg and libpng report errors by longjmp, which Swift cannot catch; this module keeps both jumps inside itself.
  * It can go the day both libraries report errors by return value.
  *
+ * Beside them stand the loops over pixels that want the processor's widest vectors.
  * All functions are reentrant, keep no state between calls and hand no allocation to the caller.
  * The caller learns width and height from the header beforehand, checks them against its limits, and passes them in:
  * a file whose decoder sees other extents is refused before the first pixel is written. */
@@ -26,15 +27,25 @@ enum {
 /* How many bytes an error text may take, its terminating NUL included. */
 enum { IC_ERROR_BYTES = 200 };
 
-/* Decodes a JPEG picture to interleaved 8-bit RGB, rows top down without padding.
+/* A part of a picture in whole pixels. */
+typedef struct {
+  uint32_t left, top, width, height;
+} ic_region;
+
+/* How many more columns and rows than asked for ic_jpeg_decode may write, all sides together. */
+enum { IC_JPEG_MARGIN = 64 };
+
+/* Decodes a part of a JPEG picture to interleaved 8-bit RGB, rows top down without padding.
  *
- * The result has ceil(width * scale / 8) columns and ceil(height * scale / 8) rows, scale in 1...8; 8 is full size, with
- * the slow integer DCT and fancy upsampling. CMYK and YCCK count as inverted, as Adobe writes them.
+ * The whole picture would have ceil(width * scale / 8) columns and ceil(height * scale / 8) rows, scale in 1...8; 8 is
+ * full size, with the slow integer DCT and fancy upsampling. Of these `region` is wanted; on return it is what was
+ * written, the wanted part and some more around it. The rest of the picture is read and checked but not computed.
+ * CMYK and YCCK count as inverted, as Adobe writes them.
  * `memory_limit` bounds the coefficients that a progressive picture needs, `scan_limit` its scans.
  * `error` receives a NUL-terminated text unless IC_OK is returned. */
 ic_status ic_jpeg_decode(const uint8_t *_Nonnull bytes, size_t count, uint32_t width, uint32_t height, uint32_t scale,
-                         size_t memory_limit, int32_t scan_limit, uint8_t *_Nonnull pixels, size_t capacity,
-                         char *_Nonnull error);
+                         ic_region *_Nonnull region, size_t memory_limit, int32_t scan_limit,
+                         uint8_t *_Nonnull pixels, size_t capacity, char *_Nonnull error);
 
 /* Decodes a PNG picture of any kind to interleaved 8-bit RGB, alpha laid over white, rows top down without padding.
  *
@@ -43,5 +54,35 @@ ic_status ic_jpeg_decode(const uint8_t *_Nonnull bytes, size_t count, uint32_t w
  * `error` receives a NUL-terminated text unless IC_OK is returned. */
 ic_status ic_png_decode(const uint8_t *_Nonnull bytes, size_t count, uint32_t width, uint32_t height,
                         uint8_t *_Nonnull pixels, size_t capacity, char *_Nonnull error);
+
+/* Fractional bits of a resampling weight: 32 less 8 of the sample and 2 for sums that overshoot. */
+enum { IC_WEIGHT_BITS = 32 - 8 - 2 };
+
+/* Which samples of an axis make each of `count` results, with which weights.
+ *
+ * Result i is the sum of `counts[i]` samples from `starts[i]` on, each times its weight at `weights[i * stride]`.
+ * All samples lie within `first` ..< `end`. */
+typedef struct {
+  const int32_t *_Nonnull starts;
+  const int32_t *_Nonnull counts;
+  const int32_t *_Nonnull weights;
+  size_t count, stride, first, end;
+} ic_axis;
+
+/* Resamples each of `rows` rows along itself; sums are exact in 32 bits and rounded half up to 8.
+ *
+ * Only samples from axis->first to axis->end of a row are read. `scratch` needs 16 bytes for each sample read and for
+ * each result of a row: 16 * channels * (axis->end - axis->first + axis->count). */
+void ic_resample_rows(const uint8_t *_Nonnull source, size_t row_bytes, size_t rows, size_t channels,
+                      const ic_axis *_Nonnull axis, uint8_t *_Nonnull target, size_t target_row_bytes,
+                      uint8_t *_Nonnull scratch);
+
+/* Resamples across rows of `row_bytes` samples; `source` begins with row axis->first. */
+void ic_resample_columns(const uint8_t *_Nonnull source, size_t row_bytes, const ic_axis *_Nonnull axis,
+                         uint8_t *_Nonnull target);
+
+/* target[i] = samples[i] * scale[i % 48] + offset[i % 48]; 48 is a whole number of pixels of one or three samples. */
+void ic_normalise(const uint8_t *_Nonnull samples, size_t count, const float *_Nonnull scale,
+                  const float *_Nonnull offset, float *_Nonnull target);
 
 #endif
