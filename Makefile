@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 STAGE  ?= .build/stage
 
-.PHONY: help setup build demo test faults check install uninstall stage clean
+.PHONY: help setup build demo test faults check bench install uninstall stage clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ check: setup ## format, warnings, imports, man pages
 	$(SWIFT) format lint --strict -r Sources Tests plugins Package.swift
 	$(SWIFT) build -c release --scratch-path .build/check -Xswiftc -warnings-as-errors \
 	  --explicit-target-dependency-import-check error
+
+bench: build ## measure this build on this machine
+	.build/release/lookout bench
 
 install: ## copy what was built below DESTDIR/PREFIX (run `make build` first)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh

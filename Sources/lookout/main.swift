@@ -8,7 +8,9 @@ let usage = """
          lookout verify MODEL --against MODEL|VECTORS.safetensors [--photos PATH] [--tolerance X] [--json]
          lookout inspect FILE.swiftweights [--json]
          lookout classify PATH… [--model FILE] [--top K] [--json] [--full-decode]
-         lookout bench [start] [latency] [memory] [--model FILE] [--photos FOLDER] [--count N] [--scratch FOLDER] [--json]
+         lookout bench [machine] [engine] [decode] [pipeline] [start] [latency] [memory] [--model FILE,…]
+                       [--photos FOLDER,…] [--batch N,…] [--threads N,…] [--seconds S] [--rounds N] [--count N]
+                       [--scratch FOLDER] [--json]
          lookout status [--once] | explain FILE | doctor | reload | pause | resume | drain [--timeout S] | redrive [SINK]
          lookout quarantine list | quarantine release ID…
          lookout plugin list | plugin new NAME [--language swift|c] | plugin test FILE.so

@@ -1,48 +1,106 @@
+internal import Engine
 internal import FoundationEssentials
 internal import Glibc
 
 /// `lookout bench`: how fast this installation is on this machine.
-enum BenchCommand {
-  private static let kinds = ["start", "latency", "memory"]
+struct BenchCommand {
+  private static let kinds = ["machine", "engine", "decode", "pipeline", "start", "latency", "memory"]
+  private let wanted: [String]
+  private let isJSON: Bool
+  private let models: [String]
+  private let photos: [String]
+  private let scratch: String
+  private let count: Int?
+  private let batches: [Int]
+  private let threads: [Int]
+  private let compute: ComputeBenches
 
   static func run(_ words: [String]) throws(Failure) {
-    let arguments = try Arguments(
-      words, options: ["--model", "--photos", "--count", "--scratch"], switches: ["--json"])
-    let wanted = arguments.operands.isEmpty ? kinds : arguments.operands
-    for kind in wanted where !kinds.contains(kind) {
-      throw .usage("bench measures \(kinds.joined(separator: ", ")), not '\(kind)'")
-    }
-    let count = try number(arguments, "--count", 1...100_000)
-    let benches = DaemonBenches(
-      model: try absolute(ClassifyCommand.modelPath(arguments["--model"])),
-      photos: try BenchPhotos([arguments["--photos"] ?? "examples/photos"]),
-      scratch: arguments["--scratch"] ?? "/tmp")
-    var all: [Measurement] = []
-    func take(_ measurements: [Measurement]) {
-      all += measurements
-      guard arguments.has("--json") else { return }
-      for measurement in measurements { print(String(decoding: measurement.json, as: UTF8.self)) }
-    }
-    for kind in wanted {
-      switch kind {
-      case "start": take([try benches.start(rounds: count ?? 10)])
-      case "latency": take([try benches.latency(count: count ?? 300)])
-      default: take(try benches.memory(count: count ?? 1000))
-      }
-    }
-    if !arguments.has("--json") { print(BenchTable.text(all)) }
-    let broken = all.filter { !$0.isKept }
+    let broken = try BenchCommand(words).measure().filter { !$0.isKept }
     if !broken.isEmpty { throw .data("\(broken.map(\.name).joined(separator: ", ")): above the bar") }
   }
 
-  private static func number(
-    _ arguments: Arguments, _ option: String, _ range: ClosedRange<Int>
-  ) throws(Failure) -> Int? {
-    guard let text = arguments[option] else { return nil }
-    guard let number = Int(text), range.contains(number) else {
-      throw .usage("\(option) takes a number from \(range.lowerBound) to \(range.upperBound)")
+  private init(_ words: [String]) throws(Failure) {
+    let arguments = try Arguments(
+      words,
+      options: [
+        "--model", "--photos", "--count", "--scratch", "--batch", "--threads", "--seconds", "--rounds",
+      ], switches: ["--json"])
+    wanted = arguments.operands.isEmpty ? Self.kinds : arguments.operands
+    for kind in wanted where !Self.kinds.contains(kind) {
+      throw .usage("bench measures \(Self.kinds.joined(separator: ", ")), not '\(kind)'")
     }
-    return number
+    isJSON = arguments.has("--json")
+    models = (arguments["--model"] ?? ClassifyCommand.modelPath(nil)).split(separator: ",").map(String.init)
+    photos = (arguments["--photos"] ?? "examples/photos").split(separator: ",").map(String.init)
+    scratch = arguments["--scratch"] ?? "/tmp"
+    count = try Self.numbers(arguments, "--count", 1...100_000)?.first
+    batches = try Self.numbers(arguments, "--batch", 1...256) ?? [1, 8, 32]
+    let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    threads = try Self.numbers(arguments, "--threads", 1...256) ?? Array(Set([1, cores])).sorted()
+    guard let seconds = Double(arguments["--seconds"] ?? "0.5"), seconds > 0, seconds <= 60 else {
+      throw .usage("--seconds takes a number above 0 and at most 60")
+    }
+    compute = ComputeBenches(
+      seconds: seconds, rounds: try Self.numbers(arguments, "--rounds", 1...1000)?.first ?? 5)
+  }
+
+  /// Whole numbers, separated by commas.
+  private static func numbers(
+    _ arguments: Arguments, _ option: String, _ range: ClosedRange<Int>
+  ) throws(Failure) -> [Int]? {
+    guard let text = arguments[option] else { return nil }
+    var numbers: [Int] = []
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+      guard let number = Int(part), range.contains(number) else {
+        throw .usage("\(option) takes numbers from \(range.lowerBound) to \(range.upperBound)")
+      }
+      numbers.append(number)
+    }
+    return numbers
+  }
+
+  private func measure() throws(Failure) -> [Measurement] {
+    var all: [Measurement] = []
+    func take(_ measurement: Measurement) {
+      all.append(measurement)
+      if isJSON { print(String(decoding: measurement.json, as: UTF8.self)) }
+    }
+    MatrixLibrary.useOneThread()
+    if wanted.contains("machine") { for threads in threads { take(compute.machine(threads: threads)) } }
+    for path in wanted.contains("engine") || wanted.contains("decode") ? models : [] {
+      let model = try PictureModel(path: path)
+      if wanted.contains("engine") {
+        for batch in batches {
+          for threads in threads { take(try compute.engine(model, batch: batch, threads: threads)) }
+        }
+      }
+      if wanted.contains("decode") {
+        for isFull in [false, true] { take(try compute.decode(BenchPhotos(photos), model, isFull: isFull)) }
+      }
+    }
+    guard wanted.contains(where: { ["pipeline", "start", "latency", "memory"].contains($0) }) else {
+      return finish(all)
+    }
+    for path in models {
+      let benches = DaemonBenches(model: try Self.absolute(path), photos: try BenchPhotos(photos), scratch: scratch)
+      if wanted.contains("pipeline") {
+        take(try benches.pipeline(count: count ?? 200, rounds: compute.rounds, workers: threads.last ?? 1))
+      }
+      if wanted.contains("start") { take(try benches.start(rounds: count ?? 10)) }
+      if wanted.contains("latency") { take(try benches.latency(count: count ?? 300)) }
+      if wanted.contains("memory") { for measurement in try benches.memory(count: count ?? 1000) { take(measurement) } }
+    }
+    return finish(all)
+  }
+
+  /// The table, and how busy the machine was besides.
+  private func finish(_ all: [Measurement]) -> [Measurement] {
+    guard !isJSON else { return all }
+    print(BenchTable.text(all))
+    var loads = [Double](repeating: 0, count: 3)
+    if getloadavg(&loads, 3) == 3 { print("load of the machine, last minute: \(Measurement.text(loads[0]))") }
+    return all
   }
 
   /// The daemon's configuration names files by absolute path.

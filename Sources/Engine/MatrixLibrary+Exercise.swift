@@ -1,0 +1,33 @@
+internal import COpenBLAS
+
+extension MatrixLibrary {
+  /// One square product, repeated by whoever measures how fast this machine is just now.
+  ///
+  /// `@unchecked`: one thread runs it.
+  package final class Exercise: @unchecked Sendable {
+    private let side: Int
+    private let operands: UnsafeMutablePointer<Float>
+
+    /// Floating-point operations of one run.
+    package var operations: Double { 2 * Double(side) * Double(side) * Double(side) }
+
+    /// `side`: rows and columns; three such matrices should fit the second-level cache.
+    package init(side: Int) {
+      self.side = side
+      operands = .allocate(capacity: 3 * side * side)
+      for index in 0..<3 * side * side { operands[index] = Float(index % 7) }
+    }
+
+    deinit { operands.deallocate() }
+
+    /// Multiplies once (`cblas_sgemm`).
+    package func run() {
+      let count = side * side
+      let extent = blasint(side)
+      cblas_sgemm(
+        CblasRowMajor, CblasNoTrans, CblasNoTrans, extent, extent, extent, 1, operands, extent, operands + count,
+        extent,
+        0, operands + 2 * count, extent)
+    }
+  }
+}
