@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 STAGE  ?= .build/stage
 
-.PHONY: help setup build demo test faults check bench install uninstall stage clean
+.PHONY: help setup build demo test faults check bench bench-peers install uninstall stage clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,11 @@ check: setup ## format, warnings, imports, man pages
 
 bench: build ## measure this build on this machine
 	.build/release/lookout bench
+
+PYTHON ?= python3
+MODELS ?= /tmp/networks
+bench-peers: build ## compare with other engines; see benchmarks/README.md for what PYTHON and MODELS need
+	$(PYTHON) benchmarks/peers/run.py --models '$(MODELS)'
 
 install: ## copy what was built below DESTDIR/PREFIX (run `make build` first)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
