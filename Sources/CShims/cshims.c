@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -51,6 +52,8 @@ int lookout_status_of_fd(int fd, lookout_status *out) {
 }
 
 int lookout_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+int lookout_memfd(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 
 int64_t lookout_file_system_magic(const char *path) {
   struct statfs status;

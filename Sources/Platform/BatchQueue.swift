@@ -4,8 +4,8 @@ internal import Glibc
 /// with its like.
 ///
 /// Any number of producers and consumers. A lane is ripe when it holds a whole batch, when its oldest element has waited
-/// as long as the lane may linger, or when the queue is closed. Of the ripe lanes the one whose head waits longest goes
-/// first, so that none starves, however full another is.
+/// as long as the lane may linger, or when the queue is closed. Of the ripe lanes the one goes first that was served the
+/// longest time ago, so that each gets its turn, however full another is.
 package final class BatchQueue<Key: Hashable & Sendable, Element: Sendable>: @unchecked Sendable {
   /// How the elements of one key go together.
   package struct Lane: Sendable {
@@ -14,11 +14,14 @@ package final class BatchQueue<Key: Hashable & Sendable, Element: Sendable>: @un
     package let limit: Int
     /// Nanoseconds that an element waits for others.
     package let lingerNanoseconds: Int64
+    /// The most elements of this lane; at least 1.
+    package let capacity: Int
 
-    package init(key: Key, limit: Int, lingerNanoseconds: Int64) {
+    package init(key: Key, limit: Int, lingerNanoseconds: Int64, capacity: Int = .max) {
       self.key = key
       self.limit = max(1, limit)
       self.lingerNanoseconds = lingerNanoseconds
+      self.capacity = max(1, capacity)
     }
   }
 
@@ -37,6 +40,9 @@ package final class BatchQueue<Key: Hashable & Sendable, Element: Sendable>: @un
   private var queues: [Queue] = []
   private let capacity: Int
   private var used = 0
+  /// The turn at which each key was served last; as many as there ever were keys at once.
+  private var served: [Key: UInt64] = [:]
+  private var turn: UInt64 = 0
   private var closed = false
 
   /// `capacity`: the most elements in all lanes together; at least 1.
@@ -76,7 +82,7 @@ package final class BatchQueue<Key: Hashable & Sendable, Element: Sendable>: @un
   /// - Returns: false if the queue is closed; the element was not taken.
   package func put(_ element: Element, in lane: Lane) -> Bool {
     locked {
-      while used == capacity, !closed { pthread_cond_wait(notFull, mutex) }
+      while isFull(lane), !closed { pthread_cond_wait(notFull, mutex) }
       guard !closed else { return false }
       let since = Clock.monotonicNanoseconds()
       if let index = queues.firstIndex(where: { $0.lane.key == lane.key }) {
@@ -112,18 +118,31 @@ package final class BatchQueue<Key: Hashable & Sendable, Element: Sendable>: @un
     }
   }
 
+  private func isFull(_ lane: Lane) -> Bool {
+    if used >= capacity { return true }
+    guard lane.capacity < .max, let queue = queues.first(where: { $0.lane.key == lane.key }) else { return false }
+    return queue.elements.count >= lane.capacity
+  }
+
   private func ripest(at now: Int64) -> Int? {
-    var best: (index: Int, since: Int64)?
+    var best: (index: Int, turn: UInt64, since: Int64)?
     for (index, queue) in queues.enumerated() {
       guard closed || queue.elements.count >= queue.lane.limit || queue.due <= now else { continue }
-      let since = queue.elements[0].since
-      if best.map({ since < $0.since }) ?? true { best = (index, since) }
+      let candidate = (index: index, turn: served[queue.lane.key] ?? 0, since: queue.elements[0].since)
+      if best.map({ (candidate.turn, candidate.since) < ($0.turn, $0.since) }) ?? true { best = candidate }
     }
     return best?.index
   }
 
   private func take(from index: Int, into batch: inout [Element]) {
     let count = min(queues[index].lane.limit, queues[index].elements.count)
+    turn += 1
+    // Keys that went away are forgotten; a key that returns goes first once.
+    if served.count > queues.count * 2 + 16 {
+      let present = Set(queues.map(\.lane.key))
+      served = served.filter { present.contains($0.key) }
+    }
+    served[queues[index].lane.key] = turn
     batch += queues[index].elements[..<count].lazy.map(\.element)
     if count == queues[index].elements.count {
       queues.remove(at: index)
@@ -142,6 +161,15 @@ package final class BatchQueue<Key: Hashable & Sendable, Element: Sendable>: @un
       closed = true
       pthread_cond_broadcast(changed)
       pthread_cond_broadcast(notFull)
+    }
+  }
+
+  /// Closes the queue and gives back what nobody took.
+  package func abort() -> [Element] {
+    close()
+    return locked {
+      defer { (queues, used) = ([], 0) }
+      return queues.flatMap { $0.elements.map(\.element) }
     }
   }
 

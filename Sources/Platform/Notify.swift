@@ -14,6 +14,11 @@ package enum Notify {
 
   package static func stopping(status: String) { send("STOPPING=1\nSTATUS=\(oneLine(status))") }
 
+  /// Asks for more time to stop, counted from now, and says how far the stop is.
+  package static func extendTimeout(by duration: Duration, status: String) {
+    send("EXTEND_TIMEOUT_USEC=\(duration.nanoseconds / 1000)\nSTATUS=\(oneLine(status))")
+  }
+
   package static func watchdog() { send("WATCHDOG=1") }
 
   /// How often the manager wants to hear `watchdog` at the latest; nil if it does not (`sd_watchdog_enabled`).

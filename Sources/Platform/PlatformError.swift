@@ -12,6 +12,12 @@ package enum PlatformError: Error, Equatable {
     guard case .system(_, _, let number) = self else { return false }
     return number == ENOENT || number == ENOTDIR
   }
+
+  /// The cause lies in the machine rather than in the file, so that trying later may do.
+  package var mayPass: Bool {
+    guard case .system(_, _, let number) = self else { return false }
+    return [EIO, ENOMEM, EMFILE, ENFILE, ESTALE, EAGAIN, ETIMEDOUT, EHOSTDOWN, ENETDOWN, EBUSY].contains(number)
+  }
 }
 
 extension PlatformError: CustomStringConvertible {

@@ -28,6 +28,16 @@ package final class WakeSignal: Sendable {
     if waiting[0].revents != 0 { consume() }
   }
 
+  /// Waits for a wake-up, at most as long as said, and takes it (`poll`).
+  ///
+  /// One thread.
+  package func wait(for limit: Duration) {
+    var waiting = pollfd(fd: raw, events: Int16(POLLIN), revents: 0)
+    let nanoseconds = max(0, limit.nanoseconds)
+    let milliseconds = Int32(clamping: nanoseconds / 1_000_000 + (nanoseconds % 1_000_000 > 0 ? 1 : 0))
+    if poll(&waiting, 1, milliseconds) > 0 { consume() }
+  }
+
   /// Takes the wake-ups there are; the descriptor is quiet afterwards.
   func consume() {
     var count: UInt64 = 0

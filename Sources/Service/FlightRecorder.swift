@@ -24,7 +24,9 @@ package final class FlightRecorder: @unchecked Sendable {
     /// Whether a fatal signal was seen on its way (a crash); otherwise the process was killed from outside, by the
     /// machine's loss of power or by running out of memory or stack.
     package var crashed: Bool
-    /// What the crashing thread had in hand; empty when no fatal signal was seen, or in a thread without a slot.
+    /// What the crashing thread had in hand, and threads that were found wedged.
+    ///
+    /// Empty when no fatal signal was seen, or in a thread without a slot, and no thread was wedged.
     package var culprits: [String]
     /// What all threads had in hand, the culprits among them.
     package var inHand: [String]
@@ -38,7 +40,7 @@ package final class FlightRecorder: @unchecked Sendable {
   }
 
   /// Bytes of an id that a slot can hold.
-  package static let idLimit = slotSize - 16
+  package static let idLimit = slotSize - 17
   /// The most slots: 256 decoders, and as many classifiers with 256 images each.
   package static let slotLimit = 256 + 256 * 256
   /// How many slots there are.
@@ -48,6 +50,8 @@ package final class FlightRecorder: @unchecked Sendable {
 
   private static let magic: UInt64 = 0x31_5446_4C54_4B4C
   private static let slotSize = 64
+  /// Where in a slot stands whether the supervisor found its thread wedged.
+  private static let accusedOffset = slotSize - 1
 
   /// Makes the file anew, over that of an earlier run.
   package init(path: String, slots: Int) throws(Unavailable) {
@@ -86,6 +90,7 @@ package final class FlightRecorder: @unchecked Sendable {
     precondition(slot >= 0 && slot < slots, "no such slot")
     let start = base + (slot + 1) * Self.slotSize
     start.storeBytes(of: 0, as: UInt32.self)
+    start.storeBytes(of: 0, toByteOffset: Self.accusedOffset, as: UInt8.self)
     var length = 0
     var sum = Self.sumStart
     for byte in id.utf8.prefix(Self.idLimit) {
@@ -102,6 +107,14 @@ package final class FlightRecorder: @unchecked Sendable {
   package func clear(_ slot: Int) {
     precondition(slot >= 0 && slot < slots, "no such slot")
     (base + (slot + 1) * Self.slotSize).storeBytes(of: 0, as: UInt32.self)
+  }
+
+  /// Notes that the thread of this slot does not move, so that what it has in hand counts as a culprit.
+  ///
+  /// The supervisor's thread, before the watchdog ends the process. What the thread takes next is innocent again.
+  package func accuse(_ slot: Int) {
+    precondition(slot >= 0 && slot < slots, "no such slot")
+    (base + (slot + 1) * Self.slotSize).storeBytes(of: 1, toByteOffset: Self.accusedOffset, as: UInt8.self)
   }
 
   /// What an earlier run's threads had in hand; none when there is no such file or it is no sound one.
@@ -129,7 +142,8 @@ package final class FlightRecorder: @unchecked Sendable {
         else { continue }
         let text = String(decoding: id, as: UTF8.self)
         report.inHand.append(text)
-        if fault != 0, fault == raw.loadUnaligned(fromByteOffset: start + 8, as: UInt64.self) {
+        let isAccused = raw[start + accusedOffset] == 1
+        if isAccused || fault != 0 && fault == raw.loadUnaligned(fromByteOffset: start + 8, as: UInt64.self) {
           report.culprits.append(text)
         }
       }

@@ -1,54 +1,99 @@
+internal import Platform
 internal import Synchronization
 
 /// A stage thread's sign of life: it counts its turns and says whether it has work in hand.
 ///
-/// The watchdog is fed only while every stage is idle or has moved since the last look, so that a wedged stage starves
-/// it and a merely slow service does not. Written by one thread, read by the supervisor.
+/// The watchdog is fed only while every stage is idle or has moved lately, so that a wedged stage starves it and a merely
+/// slow service does not. Written by one thread, read by the supervisor.
 package final class Heartbeat: Sendable {
+  /// What the thread is doing.
+  package enum Activity: UInt8, Sendable {
+    /// Nothing is in hand, or it waits for another stage.
+    case resting
+    case working
+    /// It waits for a file system or a sink's process: a new start of the service would wait there again.
+    case outside
+  }
+
   /// The stage's thread name, for the journal.
   package let name: String
+  /// The flight recorder's slots of this thread.
+  package let slots: Range<Int>
   private let turns = Atomic<UInt64>(0)
-  private let busy = Atomic<Bool>(false)
+  private let activity = Atomic<UInt8>(0)
 
-  package init(name: String) { self.name = name }
+  /// `slots`: what the flight recorder is told of this thread's work goes there.
+  package init(name: String, slots: Range<Int> = 0..<0) {
+    self.name = name
+    self.slots = slots
+  }
 
-  /// Marks the begin of a piece of work.
-  package func begin() {
-    busy.store(true, ordering: .relaxed)
+  private func change(to new: Activity) {
+    activity.store(new.rawValue, ordering: .relaxed)
     turns.wrappingAdd(1, ordering: .relaxed)
   }
+
+  /// Marks the begin of a piece of work.
+  package func begin() { change(to: .working) }
 
   /// Marks progress inside a long piece of work.
   package func beat() { turns.wrappingAdd(1, ordering: .relaxed) }
 
   /// Marks the end of the work in hand; waiting for more is no stall.
-  package func rest() {
-    turns.wrappingAdd(1, ordering: .relaxed)
-    busy.store(false, ordering: .relaxed)
+  package func rest() { change(to: .resting) }
+
+  /// Marks that from now on the thread depends on a file system or another process; `begin` or `rest` ends it.
+  package func leave() { change(to: .outside) }
+
+  /// Runs `body`, in which the thread depends on a file system or another process, and goes on with the work in hand.
+  package func outside<T, Failure: Error>(_ body: () throws(Failure) -> T) throws(Failure) -> T {
+    leave()
+    defer { begin() }
+    return try body()
   }
 
-  /// The number of turns so far and whether work is in hand.
-  package var reading: (turns: UInt64, isBusy: Bool) {
-    (turns.load(ordering: .relaxed), busy.load(ordering: .relaxed))
+  /// The number of turns so far and what is being done.
+  package var reading: (turns: UInt64, activity: Activity) {
+    (turns.load(ordering: .relaxed), Activity(rawValue: activity.load(ordering: .relaxed)) ?? .working)
   }
 }
 
-/// Decides whether the watchdog may be fed: a value the supervisor asks once an interval.
+/// Tells stages that do not move: a value the supervisor asks every now and then.
 package struct StallDetector {
-  private var lastTurns: [ObjectIdentifier: UInt64] = [:]
+  /// A stage that has not moved for longer than it may.
+  package struct Stall: Equatable, Sendable {
+    package var stage: String
+    package var activity: Heartbeat.Activity
+    /// Since its last sign of life, as far as was looked.
+    package var nanoseconds: Int64
+  }
 
-  package init() {}
+  private struct Sight {
+    var turns: UInt64
+    var since: Int64
+  }
 
-  /// Names the stages that are busy and have not moved since the last call; empty means healthy.
-  package mutating func stalled(_ stages: [Heartbeat]) -> [String] {
-    var names: [String] = []
-    var turnsNow: [ObjectIdentifier: UInt64] = [:]
+  private let patienceNanoseconds: Int64
+  private var sights: [ObjectIdentifier: Sight] = [:]
+
+  /// `patience`: how long one step of a stage may take.
+  package init(patience: Duration) { patienceNanoseconds = patience.nanoseconds }
+
+  /// The stages that have something in hand and have not moved for longer than the patience.
+  ///
+  /// `now`: a moment of the monotonic clock.
+  package mutating func stalls(_ stages: [Heartbeat], now: Int64) -> [Stall] {
+    var stalls: [Stall] = []
+    var sightsNow: [ObjectIdentifier: Sight] = [:]
     for stage in stages {
-      let (turns, isBusy) = stage.reading
-      turnsNow[ObjectIdentifier(stage)] = turns
-      if isBusy, lastTurns[ObjectIdentifier(stage)] == turns { names.append(stage.name) }
+      let (turns, activity) = stage.reading
+      let id = ObjectIdentifier(stage)
+      let sight = sights[id].flatMap { $0.turns == turns ? $0 : nil } ?? Sight(turns: turns, since: now)
+      sightsNow[id] = sight
+      guard activity != .resting, now - sight.since > patienceNanoseconds else { continue }
+      stalls.append(Stall(stage: stage.name, activity: activity, nanoseconds: now - sight.since))
     }
-    lastTurns = turnsNow
-    return names
+    sights = sightsNow
+    return stalls
   }
 }

@@ -19,6 +19,14 @@ package enum SinkProcessError: Error, Equatable, CustomStringConvertible {
   /// The process said what the protocol does not know and was killed; restart it at its last position.
   case malformed(call: String, what: String)
 
+  /// Whether trying again cannot help before somebody changes plugin, configuration or installation.
+  package var isFatal: Bool {
+    switch self {
+    case .spawn, .fatal: true
+    case .retry, .died, .expired, .malformed: false
+    }
+  }
+
   package var description: String {
     switch self {
     case .spawn(let path, let code): "sink host \(path) does not start: \(String(cString: strerror(code)))"

@@ -20,8 +20,8 @@ struct BatchQueueTests {
     #expect(queue.count == 7)
     #expect(take(queue) == [0, 2, 4])
     #expect(take(queue) == [1, 3])
-    #expect(take(queue) == [5])
     #expect(take(queue) == [6])
+    #expect(take(queue) == [5])
     #expect(queue.count == 0)
   }
 
@@ -33,6 +33,31 @@ struct BatchQueueTests {
     for number in 8..<40 { #expect(queue.put(number, in: flood)) }
     #expect(take(queue) == Array(0..<8))
     #expect(take(queue) == [100])
+  }
+
+  @Test func lanesTakeTurns() {
+    let queue = Queue(capacity: 64)
+    for number in 0..<4 { #expect(queue.put(number, in: .init(key: "a", limit: 1, lingerNanoseconds: 0))) }
+    for number in 10..<12 { #expect(queue.put(number, in: .init(key: "b", limit: 1, lingerNanoseconds: 0))) }
+    #expect((0..<6).map { _ in take(queue) } == [[0], [10], [1], [11], [2], [3]])
+  }
+
+  @Test func aFullLaneKeepsOnlyItsOwnProducersWaiting() {
+    let queue = Queue(capacity: 64)
+    let narrow = Queue.Lane(key: "narrow", limit: 1, lingerNanoseconds: 0, capacity: 1)
+    #expect(queue.put(1, in: narrow))
+    let producer = OwnedThread(name: "produce") { #expect(queue.put(2, in: narrow)) }
+    #expect(queue.put(3, in: .init(key: "other", limit: 1, lingerNanoseconds: 0, capacity: 1)))
+    #expect(take(queue) == [1])
+    producer.join()
+    #expect([take(queue), take(queue)] == [[3], [2]])
+  }
+
+  @Test func abortGivesTheRestBack() {
+    let queue = Queue(capacity: 8)
+    for number in 0..<3 { #expect(queue.put(number, in: .init(key: "\(number)", limit: 1, lingerNanoseconds: hour))) }
+    #expect(queue.abort().sorted() == [0, 1, 2])
+    #expect(queue.count == 0 && take(queue) == nil)
   }
 
   @Test func aFullBatchNeedsNoLingering() {

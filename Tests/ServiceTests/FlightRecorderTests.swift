@@ -84,4 +84,19 @@ struct FlightRecorderTests {
     }
     #expect(FlightRecorder.report(path: path) == .init(crashed: false, culprits: [], inHand: ["innocent"]))
   }
+
+  @Test func accusesWhatAWedgedThreadHasInHandAndNothingElse() throws {
+    let recorder = try FlightRecorder(path: path, slots: 3)
+    recorder.set(0, "innocent")
+    recorder.set(1, "wedged")
+    recorder.accuse(1)
+    recorder.set(2, "slow")
+    recorder.accuse(2)
+    recorder.set(2, "next")
+    #expect(
+      FlightRecorder.report(path: path)
+        == .init(crashed: false, culprits: ["wedged"], inHand: ["innocent", "wedged", "next"]))
+    recorder.clear(1)
+    #expect(FlightRecorder.report(path: path).culprits.isEmpty)
+  }
 }

@@ -35,6 +35,9 @@ int lookout_status_of_fd(int fd, lookout_status *_Nonnull out);
 /// An event descriptor, close-on-exec and non-blocking (eventfd(2)); -1 with errno.
 int lookout_eventfd(void);
 
+/// A file in memory, close-on-exec (memfd_create(2)); -1 with errno.
+int lookout_memfd(const char *_Nonnull name);
+
 /// The file system's magic number (statfs(2)); -1 with errno.
 int64_t lookout_file_system_magic(const char *_Nonnull path);
 

@@ -122,7 +122,9 @@ struct ConfigurationReader {
       include: reader.strings("include", default: []), exclude: reader.strings("exclude", default: []),
       model: reader.string("model", default: "default"), sinks: reader.strings("sinks", default: []),
       settleMilliseconds: reader.integer("settle_ms", default: 1000, in: 1...3_600_000),
-      mode: reader.choice("mode", default: WatchSettings.Mode.auto), after: Self.after(after) ?? .keep,
+      mode: reader.choice("mode", default: WatchSettings.Mode.auto),
+      order: reader.choice("order", default: WatchSettings.Order.oldestFirst),
+      after: Self.after(after) ?? .keep,
       onFailure: String(onFailure.dropFirst("quarantine:".count)),
       duplicates: reader.choice("duplicates", default: WatchSettings.Duplicates.answer),
       retryAttempts: reader.integer("retry_attempts", default: 3, in: 0...20))

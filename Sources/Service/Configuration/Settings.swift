@@ -40,6 +40,15 @@ package struct WatchSettings: Equatable, Sendable {
     case poll
   }
 
+  /// In which order files are taken that a listing finds: at a start, after a pause or after lost events.
+  package enum Order: String, CaseIterable, Sendable {
+    /// By the time at which they arrived, as the change of their inode tells.
+    case oldestFirst = "oldest-first"
+    case newestFirst = "newest-first"
+    /// As the folder gives them, which needs no listing to its end before the first is taken.
+    case asFound = "as-found"
+  }
+
   /// What becomes of a file once every sink has its result.
   package enum After: Equatable, Sendable {
     case keep
@@ -62,6 +71,7 @@ package struct WatchSettings: Equatable, Sendable {
   package var sinks: [String]
   package var settleMilliseconds: Int
   package var mode: Mode
+  package var order: Order
   package var after: After
   /// The quarantine folder.
   package var onFailure: String

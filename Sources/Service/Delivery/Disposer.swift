@@ -69,7 +69,7 @@ final class Disposer: Sendable {
     for leaving in ready where !isAborted.isSet {
       heartbeat.beat()
       let disposition = leaving.rejectedBy.isEmpty ? leaving.disposition : leaving.disposition.staying
-      if let end = dispose(leaving.arrival, disposition) {
+      if let end = heartbeat.outside({ dispose(leaving.arrival, disposition) }) {
         done.append(end)
       } else {
         postponed.append((leaving.arrival.id, now + Self.wait(after: leaving.arrival.attempts)))

@@ -12,15 +12,27 @@ final class SinkWorker: Sendable {
   enum Condition: Equatable, Sendable {
     case opening
     case open
-    /// Waiting to be opened again, and why.
-    case benched(String)
-    case closed
+    /// Waiting to be opened again, and why; `isFatal` when that will not help before somebody changes something.
+    case benched(String, isFatal: Bool)
+    /// `isDone`: everything that was in its outbox is delivered.
+    case closed(isDone: Bool)
+  }
+
+  /// How long the worker goes on.
+  private enum Term: Int, Comparable {
+    case unlimited
+    /// Until the outbox is empty, or the sink fails.
+    case untilDelivered
+    /// Until the batch in hand is delivered.
+    case thisBatch
+    case over
+
+    static func < (one: Term, other: Term) -> Bool { one.rawValue < other.rawValue }
   }
 
   private struct State {
     var condition = Condition.opening
-    var isDraining = false
-    var isAborted = false
+    var term = Term.unlimited
   }
 
   let settings: SinkSettings
@@ -52,53 +64,65 @@ final class SinkWorker: Sendable {
   /// Any thread.
   func ring() { bell.ring() }
 
-  /// Ends `run` once the outbox is empty.
+  /// Ends `run` soon: once the outbox is empty or the sink fails if `delivering`, otherwise after the batch in hand.
   ///
-  /// Any thread.
-  func drain() {
-    state.withLock { $0.isDraining = true }
-    bell.ring()
-  }
+  /// What is not delivered stays in the outbox. Any thread.
+  func end(delivering: Bool) { shorten(to: delivering ? .untilDelivered : .thisBatch) }
 
   /// Ends `run` now; what is not acknowledged stays in the outbox.
   ///
   /// Any thread.
-  func abort() {
-    state.withLock { $0.isAborted = true }
+  func abort() { shorten(to: .over) }
+
+  private func shorten(to term: Term) {
+    state.withLock { $0.term = max($0.term, term) }
     bell.ring()
   }
 
-  /// Delivers until drained or aborted.
+  private var term: Term { state.withLock { $0.term } }
+  private var isAborted: Bool { term == .over }
+
+  /// Delivers until its term ends.
   func run() {
     var backoff = SinkBackoff()
-    while !isOver {
+    var isLastTry = false
+    while !isLastTry, term < .thisBatch {
+      // One try more after the end was asked for: what ails the sink may be over.
+      isLastTry = term > .unlimited
       do throws(SinkProcessError) {
         heartbeat.begin()
         let process = try open()
         state.withLock { $0.condition = .open }
         Journal.log(.info, "sink \(settings.name) is open", id: .sinkOpened, fields: [("LOOKOUT_SINK", settings.name)])
         try deliver(through: process, &backoff)
-        process.close()
+        heartbeat.outside { process.close() }
+        break
       } catch {
-        let isFirst = backoff.failures == 0
-        tally.failures.add()
-        let wait = backoff.failed(fraction: Double.random(in: 0..<1))
-        state.withLock { $0.condition = .benched("\(error)") }
-        if isFirst {
-          Journal.log(
-            .error, "sink \(settings.name) is out of service, its results wait: \(error)", id: .sinkFailed,
-            fields: [("LOOKOUT_SINK", settings.name)])
-        }
-        heartbeat.rest()
-        pause(wait)
+        bench(error, &backoff)
       }
     }
-    state.withLock { $0.condition = .closed }
+    state.withLock { $0.condition = .closed(isDone: isEmpty) }
     heartbeat.rest()
   }
 
-  private var isOver: Bool {
-    state.withLock { $0.isAborted || ($0.isDraining && $0.condition != .opening && isEmpty) }
+  /// Notes a failure and waits.
+  private func bench(_ error: SinkProcessError, _ backoff: inout SinkBackoff) {
+    let isFirst = backoff.failures == 0
+    tally.failures.add()
+    let wait = backoff.failed(fraction: Double.random(in: 0..<1))
+    state.withLock { $0.condition = .benched("\(error)", isFatal: error.isFatal) }
+    if isFirst {
+      Journal.log(
+        .error, "sink \(settings.name) is out of service, its results wait: \(error)", id: .sinkFailed,
+        fields: [("LOOKOUT_SINK", settings.name)])
+    }
+    heartbeat.rest()
+    let end = Clock.monotonicNanoseconds() + wait.nanoseconds
+    while term == .unlimited {
+      let left = end - Clock.monotonicNanoseconds()
+      if left <= 0 { return }
+      bell.wait(for: .nanoseconds(left))
+    }
   }
 
   private var isEmpty: Bool {
@@ -108,29 +132,21 @@ final class SinkWorker: Sendable {
     return next.isEmpty
   }
 
-  private func pause(_ duration: Duration) {
-    let end = Clock.monotonicNanoseconds() + duration.nanoseconds
-    while !state.withLock({ $0.isAborted || $0.isDraining }) {
-      let left = end - Clock.monotonicNanoseconds()
-      if left <= 0 { return }
-      bell.wait(for: .nanoseconds(left))
-    }
-    Clock.pause(milliseconds: 50)
-  }
-
   private func open() throws(SinkProcessError) -> SinkProcess {
-    let position = ledger.patiently(heartbeat, until: { state.withLock { $0.isAborted } }) { () throws(LedgerError) in
+    let position = ledger.patiently(heartbeat, until: { isAborted }) { () throws(LedgerError) in
       try ledger.sinkState(settings.name).position
     }
-    let process = try launch.open(settings, resumeAt: (position ?? nil) ?? "")
+    let process = try heartbeat.outside { () throws(SinkProcessError) in
+      try launch.open(settings, resumeAt: (position ?? nil) ?? "")
+    }
     if position == .some(nil) { try storeFirstPosition(of: process) }
     return process
   }
 
   /// Stores where a sink begins before anything is written to it, so that a crash during its first batch can be undone.
   private func storeFirstPosition(of process: SinkProcess) throws(SinkProcessError) {
-    let position = try process.flush()
-    _ = ledger.patiently(heartbeat, until: { state.withLock { $0.isAborted } }) { () throws(LedgerError) in
+    let position = try heartbeat.outside { () throws(SinkProcessError) in try process.flush() }
+    _ = ledger.patiently(heartbeat, until: { isAborted }) { () throws(LedgerError) in
       try ledger.advance(
         sink: settings.name, to: try ledger.sinkState(settings.name).cursor, position: position, rejected: [])
     }
@@ -138,23 +154,22 @@ final class SinkWorker: Sendable {
 
   /// Sends the outbox, batch by batch, until there is nothing left and the worker is to end.
   private func deliver(through process: SinkProcess, _ backoff: inout SinkBackoff) throws(SinkProcessError) {
-    while !state.withLock({ $0.isAborted }) {
+    while term < .thisBatch {
       heartbeat.begin()
-      let entries = ledger.patiently(heartbeat, until: { state.withLock { $0.isAborted } }) { () throws(LedgerError) in
+      let entries = ledger.patiently(heartbeat, until: { isAborted }) { () throws(LedgerError) in
         let cursor = try ledger.sinkState(settings.name).cursor
         return try ledger.pending(sink: settings.name, after: cursor, limit: 256, byteLimit: 4 << 20)
       }
       guard let entries else { return }
       guard let last = entries.last else {
         heartbeat.rest()
-        if state.withLock({ $0.isDraining }) { return }
+        if term > .unlimited { return }
         bell.wait(for: .seconds(30))
         continue
       }
       let rejected = try settle(entries, through: process, &backoff)
-      let position = try process.flush()
-      heartbeat.beat()
-      let isStored = ledger.patiently(heartbeat, until: { state.withLock { $0.isAborted } }) { () throws(LedgerError) in
+      let position = try heartbeat.outside { () throws(SinkProcessError) in try process.flush() }
+      let isStored = ledger.patiently(heartbeat, until: { isAborted }) { () throws(LedgerError) in
         try ledger.advance(sink: settings.name, to: last.sequence, position: position, rejected: rejected)
         return true
       }
@@ -184,9 +199,8 @@ final class SinkWorker: Sendable {
     var open = entries
     var rejected: [(sequence: Int64, reason: String)] = []
     while !open.isEmpty {
-      let verdicts = try process.write(
-        open.map { SinkProtocol.OutboxEntry(sequence: UInt64($0.sequence), record: $0.record) })
-      heartbeat.beat()
+      let sent = open.map { SinkProtocol.OutboxEntry(sequence: UInt64($0.sequence), record: $0.record) }
+      let verdicts = try heartbeat.outside { () throws(SinkProcessError) in try process.write(sent) }
       var again: [Service.OutboxEntry] = []
       for (entry, verdict) in zip(open, verdicts) {
         switch verdict {
@@ -198,7 +212,7 @@ final class SinkWorker: Sendable {
       }
       open = again
       guard !open.isEmpty else { break }
-      if state.withLock({ $0.isAborted }) { throw .retry(call: "write", reason: "the service stops") }
+      if term > .unlimited { throw .retry(call: "write", reason: "the service stops") }
       heartbeat.rest()
       bell.wait(for: backoff.failed(fraction: Double.random(in: 0..<1)))
       heartbeat.begin()

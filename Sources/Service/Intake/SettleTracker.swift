@@ -23,18 +23,10 @@ package struct SettleTracker {
     case wait
   }
 
-  package struct Key: Hashable, Sendable {
-    package var watch: Int
-    package var path: [UInt8]
-
-    package init(watch: Int, path: [UInt8]) {
-      self.watch = watch
-      self.path = path
-    }
-  }
-
   private struct Waiting {
     var heardAt: Int64
+    /// Only a periodic listing knows of it so far.
+    var isFromSweep: Bool
     var due: Int64
     var lastLook: Look?
     var restingSince: Int64
@@ -43,14 +35,16 @@ package struct SettleTracker {
     var isAnnounced: Bool
   }
 
-  private var waiting: [Key: Waiting] = [:]
-  private let settleNanoseconds: [Int64]
-  private let extensionLimit: [Int]
+  private var waiting: [[UInt8]: Waiting] = [:]
+  private let settleNanoseconds: Int64
+  private let extensionLimit: Int
+  /// How long a file that the sweep found is given, so that an event that is on its way can still tell of it.
+  private static let sweepGraceNanoseconds: Int64 = 200_000_000
 
   /// - Parameters:
-  ///   - settleNanoseconds: for each watch, how long size and mtime must rest.
-  ///   - extensionLimit: for each watch, how many further rests, each twice as long, a truncated file is given.
-  package init(settleNanoseconds: [Int64], extensionLimit: [Int]) {
+  ///   - settleNanoseconds: how long size and mtime must rest.
+  ///   - extensionLimit: how many further rests, each twice as long, a truncated file is given.
+  package init(settleNanoseconds: Int64, extensionLimit: Int) {
     self.settleNanoseconds = settleNanoseconds
     self.extensionLimit = extensionLimit
   }
@@ -63,12 +57,9 @@ package struct SettleTracker {
   /// Notes that something was heard of a file.
   ///
   /// `announced`: its writer closed it or moved it in, so one look at once may suffice.
-  package mutating func heard(of key: Key, announced: Bool, now: Int64) {
-    let settle = settleNanoseconds[key.watch]
-    var entry =
-      waiting[key]
-      ?? Waiting(
-        heardAt: now, due: now + settle, lastLook: nil, restingSince: now, extensions: 0, isAnnounced: false)
+  package mutating func heard(of key: [UInt8], announced: Bool, now: Int64) {
+    var entry = waiting[key] ?? newcomer(now)
+    entry.isFromSweep = false
     if announced {
       entry.isAnnounced = true
       entry.due = now
@@ -76,15 +67,39 @@ package struct SettleTracker {
     waiting[key] = entry
   }
 
+  /// Notes that the periodic sweep found a file; `resting`: its size and mtime have rested for long already.
+  package mutating func swept(_ key: [UInt8], resting: Bool, now: Int64) {
+    guard waiting[key] == nil else { return }
+    var entry = newcomer(now)
+    entry.isFromSweep = true
+    entry.isAnnounced = resting
+    entry.due = resting ? now + Self.sweepGraceNanoseconds : max(entry.due, now + Self.sweepGraceNanoseconds)
+    waiting[key] = entry
+  }
+
+  /// Looks at a file no sooner than at a moment, as one whose writer did not say that it was done.
+  package mutating func postpone(_ key: [UInt8], until due: Int64, now: Int64) {
+    var entry = waiting[key] ?? newcomer(now)
+    entry.isAnnounced = false
+    entry.due = due
+    waiting[key] = entry
+  }
+
+  private func newcomer(_ now: Int64) -> Waiting {
+    Waiting(
+      heardAt: now, isFromSweep: false, due: now + settleNanoseconds, lastLook: nil, restingSince: now, extensions: 0,
+      isAnnounced: false)
+  }
+
   /// The files to look at now, oldest first.
-  package func due(now: Int64) -> [Key] {
+  package func due(now: Int64) -> [[UInt8]] {
     waiting.filter { $0.value.due <= now }.sorted { $0.value.due < $1.value.due }.map(\.key)
   }
 
   /// Tells what a look saw; a file that is taken or gone is forgotten.
-  package mutating func looked(at key: Key, _ look: Look, now: Int64) -> Verdict {
+  package mutating func looked(at key: [UInt8], _ look: Look, now: Int64) -> Verdict {
     guard var entry = waiting[key] else { return .take }
-    let settle = settleNanoseconds[key.watch]
+    let settle = settleNanoseconds
     if look.isComplete, entry.isAnnounced {
       waiting[key] = nil
       return .take
@@ -97,7 +112,7 @@ package struct SettleTracker {
     entry.lastLook = look
     let needed = look.isComplete ? settle : settle << Int64(min(entry.extensions, 6))
     if now - entry.restingSince >= needed {
-      if look.isComplete || entry.extensions >= extensionLimit[key.watch] {
+      if look.isComplete || entry.extensions >= extensionLimit {
         waiting[key] = nil
         return .take
       }
@@ -112,7 +127,7 @@ package struct SettleTracker {
   }
 
   /// Forgets a file that is gone or not to be taken.
-  package mutating func forget(_ key: Key) { waiting[key] = nil }
+  package mutating func forget(_ key: [UInt8]) { waiting[key] = nil }
 
   /// Forgets all files, when nothing is to be taken for a while.
   package mutating func forgetAll() { waiting = [:] }
@@ -120,11 +135,8 @@ package struct SettleTracker {
   /// When the oldest waiting file was first heard of, if any waits.
   package var oldest: Int64? { waiting.values.lazy.map(\.heardAt).min() }
 
-  /// When a file was first heard of.
-  package func heardAt(_ key: Key) -> Int64? { waiting[key]?.heardAt }
-
-  /// Forgets the files of one folder tree, for instance when its root vanished.
-  package mutating func forget(watch: Int, below prefix: [UInt8]) {
-    waiting = waiting.filter { $0.key.watch != watch || !$0.key.path.starts(with: prefix) }
+  /// When a file was first heard of, and whether only the periodic sweep knows of it.
+  package func origin(of key: [UInt8]) -> (heardAt: Int64, isFromSweep: Bool)? {
+    waiting[key].map { ($0.heardAt, $0.isFromSweep) }
   }
 }

@@ -2,20 +2,50 @@ internal import Platform
 
 /// The folders of one watch that are under observation, and whether its root is there at all.
 ///
-/// Owned by the watch thread. inotify watches directories, one each; this maps the kernel's watch numbers back to paths.
+/// Owned by the watch's thread. inotify watches directories, one each; this maps the kernel's numbers to paths and back.
 struct WatchedTree {
-  let index: Int
   let settings: WatchSettings
   let root: Path
+  /// What the root was when it was armed; another one at the same path means a mount or a replacement.
+  var rootStatus: FileStatus?
   var condition = WatchCondition.offline
-  var directories: [Int32: Path] = [:]
-  /// Monotonic nanoseconds of the next full listing.
-  var nextListing: Int64 = 0
+  private(set) var directories: [Int32: Path] = [:]
+  private var numbers: [Path: Int32] = [:]
+  /// Folders for which no watch could be had: they alone are listed again and again.
+  var unwatched: Set<Path> = []
 
-  init(index: Int, settings: WatchSettings) {
-    self.index = index
+  init(settings: WatchSettings) {
     self.settings = settings
     self.root = Path(settings.path)
+  }
+
+  func isWatched(_ directory: Path) -> Bool { numbers[directory] != nil }
+
+  /// The kernel watches a folder under this number, maybe after it was renamed.
+  mutating func enter(_ number: Int32, _ directory: Path) {
+    if let former = directories[number] { numbers[former] = nil }
+    directories[number] = directory
+    numbers[directory] = number
+    unwatched.remove(directory)
+  }
+
+  /// The kernel watches it no longer.
+  mutating func leave(_ number: Int32) {
+    guard let directory = directories.removeValue(forKey: number), numbers[directory] == number else { return }
+    numbers[directory] = nil
+  }
+
+  /// The root is gone, and with it everything.
+  ///
+  /// - Returns: the numbers that the kernel may still hold.
+  mutating func leaveAll() -> [Int32] {
+    defer {
+      directories = [:]
+      numbers = [:]
+      unwatched = []
+      rootStatus = nil
+    }
+    return Array(directories.keys)
   }
 
   /// Whether a name in this tree is a candidate by the operator's patterns; nil when only the content can tell.

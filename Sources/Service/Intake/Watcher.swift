@@ -1,41 +1,57 @@
-// The first stage. Owned by the supervisor, run on the thread `watch`. It turns hints (inotify events) and listings into
-// arrivals: it admits files to the ledger and puts them into the candidates queue. It never reads pictures and never
-// touches a file it does not own; a full queue stops it, and then the inbox itself is the buffer.
+// The first stage. One a watch, owned by the supervisor, run on the thread `watch-NAME`: a folder that floods or whose
+// file system hangs holds up no other. It turns hints (inotify events) and listings into arrivals: it admits files to the
+// ledger and puts them into its lane of the candidates queue. It never reads pictures and never touches a file it does
+// not own; a full lane stops it, and then the inbox itself is the buffer.
 
 internal import Imaging
 internal import Platform
 internal import Synchronization
 
-/// Finds finished files in the watched folders and admits each to the ledger once.
+/// Finds finished files in one watched folder and admits each to the ledger once.
 final class Watcher: Sendable {
   /// What the other stages may ask of the watch thread.
   private struct Requests {
     var mayStop = false
     var isPaused = false
-    var reexamine: [SettleTracker.Key] = []
+    var changed: [[UInt8]] = []
+    var unread: [[UInt8]] = []
   }
 
-  private let watches: [WatchSettings]
+  let settings: WatchSettings
+  private let index: Int
   private let ledger: Ledger
-  private let candidates: BoundedQueue<Candidate>
+  private let candidates: CandidateQueue
   private let tally: Tally
-  private let inotify: Inotify
+  private let inotify: Inotify?
   private let wake: WakeSignal
   private let requests = Mutex(Requests())
-  private let told: Mutex<[WatchCondition]>
-  let heartbeat = Heartbeat(name: "watch")
+  private let told = Mutex(WatchCondition.offline)
+  let heartbeat: Heartbeat
 
-  /// - Throws: `PlatformError` if the kernel gives no inotify instance (limit of the user) or no event descriptor.
-  init(watches: [WatchSettings], ledger: Ledger, candidates: BoundedQueue<Candidate>, tally: Tally)
-    throws(PlatformError)
-  {
-    self.watches = watches
+  /// `index`: the position of the watch in the configuration.
+  ///
+  /// Without an inotify instance (limit of the user) the folder is polled, and the journal says so.
+  ///
+  /// - Throws: `PlatformError` if there is no event descriptor.
+  init(
+    index: Int, settings: WatchSettings, ledger: Ledger, candidates: CandidateQueue, tally: Tally
+  ) throws(PlatformError) {
+    self.index = index
+    self.settings = settings
     self.ledger = ledger
     self.candidates = candidates
     self.tally = tally
-    told = Mutex(watches.map { _ in .offline })
-    self.inotify = try Inotify()
-    self.wake = try WakeSignal()
+    heartbeat = Heartbeat(name: "watch-\(settings.name)")
+    wake = try WakeSignal()
+    do throws(PlatformError) {
+      inotify = try Inotify()
+    } catch {
+      inotify = nil
+      Journal.log(
+        .warning,
+        "watch \(settings.name) is polled, as there is no inotify instance: \(error); "
+          + "raise fs.inotify.max_user_instances", id: .watchUnavailable, fields: [("LOOKOUT_WATCH", settings.name)])
+    }
   }
 
   /// Ends `run` soon; arrivals already admitted stay in the ledger.
@@ -54,49 +70,63 @@ final class Watcher: Sendable {
     wake.wake()
   }
 
-  /// How each watched folder is observed, in the order of the configuration.
+  /// How the folder is observed.
   ///
   /// Any thread.
-  var conditions: [WatchCondition] { told.withLock { $0 } }
+  var condition: WatchCondition { told.withLock { $0 } }
 
-  /// Asks for another look at a file that changed while it was being read.
+  /// Asks for another look at a file that changed while it was being read, once it rests.
   ///
   /// Any thread.
-  func reexamine(watch: Int, path: [UInt8]) {
-    requests.withLock { $0.reexamine.append(SettleTracker.Key(watch: watch, path: path)) }
+  func reexamine(_ path: [UInt8]) {
+    requests.withLock { $0.changed.append(path) }
     wake.wake()
   }
 
-  /// Watches until `stop`; closes the candidates queue on return.
+  /// Asks for another look, later each time, at a file that could not be read for a reason that may pass.
+  ///
+  /// Any thread.
+  func readAgainLater(_ path: [UInt8]) {
+    requests.withLock { $0.unread.append(path) }
+    wake.wake()
+  }
+
+  /// Watches until `stop`.
   ///
   /// - Parameters:
   ///   - resumed: arrivals of an earlier run that have no result yet; they go first, if their files are unchanged.
   ///   - armed: called once, when every folder that is there is under observation and before anything is listed.
   func run(resumed: [Arrival], armed: () -> Void) {
+    heartbeat.begin()
     var turn = WatchTurn(
-      watches: watches, ledger: ledger, candidates: candidates, tally: tally, inotify: inotify, heartbeat: heartbeat,
-      tell: { index, condition in self.told.withLock { $0[index] = condition } })
-    turn.armAll()
+      WatchTurn.Ground(
+        index: index, settings: settings, ledger: ledger, candidates: candidates, tally: tally, inotify: inotify,
+        heartbeat: heartbeat, tell: { condition in self.told.withLock { $0 = condition } }))
+    turn.arm()
     armed()
     turn.resume(resumed)
     while true {
       let asked = requests.withLock { requests in
-        defer { requests.reexamine = [] }
-        return (stop: requests.mayStop, isPaused: requests.isPaused, paths: requests.reexamine)
+        defer { (requests.changed, requests.unread) = ([], []) }
+        return requests
       }
-      if asked.stop || turn.isRefused { break }
+      if asked.mayStop || turn.isRefused { break }
       turn.setPaused(asked.isPaused)
-      for key in asked.paths { turn.heard(of: key, announced: true) }
-      turn.listWhatIsDue()
+      for path in asked.changed { turn.heard(of: path, announced: false) }
+      for path in asked.unread { turn.readAgainLater(path) }
+      turn.attend()
+      turn.walk()
+      turn.workOffBacklog()
       turn.lookAtWhatIsDue()
       if turn.isRefused { break }
       turn.tellWaiting()
+      let wait = turn.timeUntilNextDuty
       heartbeat.rest()
-      let events = inotify.read(timeout: turn.timeUntilNextDuty, wake: wake)
+      var events: [InotifyEvent] = []
+      if let inotify { events = inotify.read(timeout: wait, wake: wake) } else { wake.wait(for: wait) }
       heartbeat.begin()
       for event in events { turn.handle(event) }
     }
-    candidates.close()
     heartbeat.rest()
   }
 }
@@ -106,6 +136,14 @@ struct Candidate: Sendable {
   let arrival: Arrival
   /// The position of its watch in the configuration.
   let watch: Int
+  /// How often it could not be read before, for a reason that may pass.
+  var readFailures = 0
   /// The moment of the monotonic clock at which it was handed on.
   var admittedAt = Clock.monotonicNanoseconds()
+
+  /// Each watch has a lane of its own, of which the decoders take turn by turn.
+  var lane: CandidateQueue.Lane { CandidateQueue.Lane(key: watch, limit: 1, lingerNanoseconds: 0, capacity: 64) }
 }
+
+/// Admitted arrivals by watch.
+typealias CandidateQueue = BatchQueue<Int, Candidate>

@@ -58,6 +58,9 @@ extension Ledger {
     var hasFailed = false
     while true {
       do throws(LedgerError) {
+        // A disk that does not answer is no stall of the stage.
+        heartbeat.leave()
+        defer { heartbeat.begin() }
         let result = try body()
         if hasFailed { patience.ended(heartbeat.name, hasSucceeded: true) }
         return result

@@ -43,9 +43,19 @@ package final class Tally: Sendable {
   /// The moment of the monotonic clock at which the oldest of them was first heard of; 0 when there is none.
   package let oldestSettling = Atomic<Int64>(0)
 
+  private let settlings = Mutex<[String: (count: Int, oldest: Int64)]>([:])
   private let sinks = Mutex<[String: SinkTally]>([:])
 
   package init() {}
+
+  /// Notes how many files of a watch wait, and since when the oldest does, 0 when none does.
+  func tellSettling(watch: String, count: Int, oldest: Int64) {
+    settlings.withLock { settlings in
+      settlings[watch] = count == 0 ? nil : (count, oldest)
+      settling.store(settlings.values.reduce(0) { $0 + $1.count }, ordering: .relaxed)
+      oldestSettling.store(settlings.values.map(\.oldest).min() ?? 0, ordering: .relaxed)
+    }
+  }
 
   /// The tally of one sink, the same one whenever asked.
   package func sink(_ name: String) -> SinkTally {

@@ -1,5 +1,6 @@
 package import Engine
 package import Imaging
+internal import Platform
 internal import Synchronization
 
 /// A model that proved itself and can answer: network, labels, what a picture must go through, and its name in results.
@@ -17,6 +18,8 @@ package final class LoadedModel: Sendable {
   package let network: CompiledNetwork
   package let settings: ModelSettings
   package let slots: SlotPool
+  /// What the weights file was when it was read.
+  package let identity: FileIdentity
   /// Of one replica's plan, in bytes.
   package let workspaceBytes: Int
 
@@ -26,8 +29,13 @@ package final class LoadedModel: Sendable {
   ///
   /// - Throws: `ServiceError.model` naming the file and what is wrong; nothing else is changed by a bad file.
   package init(settings: ModelSettings, slotCount: Int) throws(ServiceError) {
+    var place = settings.file
     do {
-      let weights = try WeightsFile.open(path: settings.file)
+      // From a copy, as a writer may cut the file short at any time, which ends a process that has it mapped.
+      let snapshot = try FileSnapshot(of: Path(settings.file))
+      place = snapshot.path
+      identity = snapshot.status.identity
+      let weights = try WeightsFile.open(path: snapshot.path)
       network = try CompiledNetwork(graph: weights.graph, weights: weights)
       preprocessing = try Preprocessing(json: weights.preprocessingJSON)
       labels = weights.labels
@@ -43,7 +51,8 @@ package final class LoadedModel: Sendable {
         if let reason = plan.discrepancy(to: canary) { throw EngineError.unsound(reason: reason) }
       }
     } catch {
-      throw .model(name: settings.name, file: settings.file, reason: "\(error)")
+      let reason = "\(error)".replacing("\(place): ", with: "").replacing(place, with: settings.file)
+      throw .model(name: settings.name, file: settings.file, reason: reason)
     }
     guard preprocessing.outputCount == network.inputShape.countPerImage else {
       throw .model(

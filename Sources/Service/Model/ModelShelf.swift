@@ -13,6 +13,9 @@ package final class ModelShelf: Sendable {
 
   package var all: [String: LoadedModel] { models.withLock { $0 } }
 
+  /// Puts one model in the place of that with its name.
+  func replace(_ model: LoadedModel) { models.withLock { $0[model.name] = model } }
+
   /// Puts new models in the place of all old ones.
   package func replace(by new: [String: LoadedModel]) { models.withLock { $0 = new } }
 }

@@ -9,6 +9,8 @@ package final class SlotPool: Sendable {
     package let floats: UnsafeMutableBufferPointer<Float>
   }
 
+  /// How many there are.
+  let count: Int
   private let free: BoundedQueue<Slot>
   private let memory: Memory
 
@@ -23,6 +25,7 @@ package final class SlotPool: Sendable {
   }
 
   package init(count: Int, floatsPerSlot: Int) {
+    self.count = count
     free = BoundedQueue(capacity: count)
     memory = Memory(count: count * floatsPerSlot)
     for index in 0..<count {

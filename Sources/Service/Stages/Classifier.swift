@@ -22,18 +22,13 @@ final class Classifier: Sendable {
   }
 
   private let wiring: Wiring
-  /// The first of this thread's slots in the flight recorder; there are as many as a batch has images.
-  private let firstSlot: Int
   let heartbeat: Heartbeat
 
-  init(index: Int, firstSlot: Int, wiring: Wiring) {
+  /// `slots`: of the flight recorder, as many as a batch has images.
+  init(index: Int, slots: Range<Int>, wiring: Wiring) {
     self.wiring = wiring
-    self.firstSlot = firstSlot
-    heartbeat = Heartbeat(name: "engine-\(index)")
+    heartbeat = Heartbeat(name: "engine-\(index)", slots: slots)
   }
-
-  /// The flight recorder's slots of this thread.
-  func slots(upTo count: Int) -> Range<Int> { firstSlot..<firstSlot + count }
 
   /// Works until the decoded queue is closed and drained.
   func run() {
@@ -161,7 +156,7 @@ final class Classifier: Sendable {
     }
     guard !tensors.isEmpty else { return .success(0) }
     let start = Clock.monotonicNanoseconds()
-    var slot = firstSlot
+    var slot = heartbeat.slots.lowerBound
     for item in batch {
       if case .tensor = item.content, case .file(let candidate) = item.origin {
         wiring.recorder.set(slot, candidate.arrival.id)
@@ -169,7 +164,7 @@ final class Classifier: Sendable {
       }
     }
     defer {
-      for used in firstSlot..<slot { wiring.recorder.clear(used) }
+      for used in heartbeat.slots.lowerBound..<slot { wiring.recorder.clear(used) }
       wiring.tally.compute.add(since: start)
     }
     do throws(EngineError) {

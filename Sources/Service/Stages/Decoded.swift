@@ -29,6 +29,12 @@ struct Decoded: Sendable {
   /// The moment of the monotonic clock at which it was handed on.
   var decodedAt: Int64
 
+  /// Gives back what it holds, when nobody will answer it.
+  func discard() {
+    if case .tensor(let slot) = content { model.slots.giveBack(slot) }
+    if case .request(let ticket) = origin { ticket.resolve(.failure(.stopping)) }
+  }
+
   /// Whether it was in hand when the daemon crashed once before, so that it is computed alone.
   var isSuspect: Bool {
     if case .file(let candidate) = origin { candidate.arrival.strikes > 0 } else { false }

@@ -12,12 +12,12 @@ final class Decoder: Sendable {
   struct Wiring: Sendable {
     let watches: [WatchSettings]
     let limits: ImageLimits
-    let candidates: BoundedQueue<Candidate>
+    let candidates: CandidateQueue
     let decoded: DecodedQueue
     let shelf: ModelShelf
     let ledger: Ledger
     let recorder: FlightRecorder
-    let watcher: Watcher
+    let watchers: [Watcher]
     let tally: Tally
   }
 
@@ -28,24 +28,25 @@ final class Decoder: Sendable {
   init(index: Int, wiring: Wiring) {
     self.index = index
     self.wiring = wiring
-    heartbeat = Heartbeat(name: "decode-\(index)")
+    heartbeat = Heartbeat(name: "decode-\(index)", slots: index..<index + 1)
   }
 
   /// Works until the candidates queue is closed and drained.
   func run() {
     var bench = Bench(limits: wiring.limits)
-    while let candidate = wiring.candidates.take() {
-      heartbeat.begin()
-      wiring.recorder.set(index, candidate.arrival.id)
-      let decoded = decode(candidate, on: &bench)
-      wiring.recorder.clear(index)
-      heartbeat.rest()
-      if let decoded { _ = wiring.decoded.put(decoded, in: decoded.lane) }
+    var taken: [Candidate] = []
+    while wiring.candidates.take(into: &taken) {
+      for candidate in taken {
+        heartbeat.begin()
+        wiring.recorder.set(index, candidate.arrival.id)
+        let decoded = decode(candidate, on: &bench)
+        wiring.recorder.clear(index)
+        heartbeat.rest()
+        if let decoded, !wiring.decoded.put(decoded, in: decoded.lane) { decoded.discard() }
+      }
+      taken.removeAll(keepingCapacity: true)
     }
   }
-
-  /// The flight recorder's slot of this thread.
-  var slot: Int { index }
 
   /// A thread's own tools: the read buffer and one preprocessor for each model it met.
   private struct Bench {
@@ -76,25 +77,14 @@ final class Decoder: Sendable {
         waitedNanoseconds: waited, decodedAt: end)
     }
     func failure(_ reason: String, sha256: String = "") -> Decoded { decoded(.failed(reason), sha256) }
-    let path = Path(candidate.arrival.path)
-    do throws(PlatformError) {
-      let file = try FileDescriptor.open(path, flags: [.readOnly, .noFollow, .nonBlocking])
-      let before = try file.status()
-      guard before.kind == .regular else { return failure("it is no regular file any more") }
-      guard before.size <= Int64(wiring.limits.maxFileBytes) else {
-        return failure("\(before.size) bytes, more than the limit of \(wiring.limits.maxFileBytes)")
-      }
-      try file.readAll(into: &bench.bytes, expecting: Int(before.size))
-      let after = try file.status()
-      guard after.identity == candidate.arrival.identity, bench.bytes.count == Int(after.size) else {
-        lookAgain(at: candidate)
-        return nil
-      }
-    } catch {
-      guard !error.isNotFound else {
-        withdraw(candidate)
-        return nil
-      }
+    switch heartbeat.outside({ read(candidate, into: &bench.bytes) }) {
+    case .whole: break
+    case .changed: return lookAgain(at: candidate)
+    case .gone: return withdraw(candidate)
+    case .refused(let reason): return failure(reason)
+    case .failed(let error):
+      // Of what may pass, the file is as innocent as can be.
+      if error.mayPass, candidate.readFailures < settings.retryAttempts { return readAgainLater(candidate) }
       return failure("it cannot be read: \(error)")
     }
     let sha256 = bench.bytes.withUnsafeBytes { SHA256.hexDigest(of: $0) }
@@ -103,9 +93,8 @@ final class Decoder: Sendable {
       let earlier = try? ResultRecord(decoding: blob)
     {
       if settings.duplicates == .ignore {
-        withdraw(candidate, as: .ignored)
         wiring.tally.ignored.add()
-        return nil
+        return withdraw(candidate, as: .ignored)
       }
       return decoded(.answered(earlier), sha256)
     }
@@ -141,9 +130,31 @@ final class Decoder: Sendable {
     return try result.get()
   }
 
-  private func withdraw(_ candidate: Candidate, as state: ArrivalState = .vanished) {
-    _ = wiring.ledger.patiently(heartbeat, until: { wiring.decoded.isClosed }) { () throws(LedgerError) in
-      try wiring.ledger.withdraw([candidate.arrival.id], as: state)
+  private enum Reading {
+    case whole
+    case changed
+    case gone
+    /// It is nothing that may be read.
+    case refused(String)
+    case failed(PlatformError)
+  }
+
+  /// Reads a file as it was when it was admitted, or tells why not.
+  private func read(_ candidate: Candidate, into bytes: inout [UInt8]) -> Reading {
+    do throws(PlatformError) {
+      let file = try FileDescriptor.open(
+        Path(candidate.arrival.path), flags: [.readOnly, .noFollow, .nonBlocking])
+      let before = try file.status()
+      guard before.kind == .regular else { return .refused("it is no regular file any more") }
+      guard before.identity == candidate.arrival.identity else { return .changed }
+      guard before.size <= Int64(wiring.limits.maxFileBytes) else {
+        return .refused("\(before.size) bytes, more than the limit of \(wiring.limits.maxFileBytes)")
+      }
+      try file.readAll(into: &bytes, expecting: Int(before.size))
+      let after = try file.status()
+      return after.identity == candidate.arrival.identity && bytes.count == Int(after.size) ? .whole : .changed
+    } catch {
+      return error.isNotFound ? .gone : .failed(error)
     }
   }
 
@@ -155,9 +166,22 @@ final class Decoder: Sendable {
     } ?? false
   }
 
+  /// Ends an arrival that has no result; gives nothing, for there is nothing to hand on.
+  private func withdraw(_ candidate: Candidate, as state: ArrivalState = .vanished) -> Decoded? {
+    _ = wiring.ledger.patiently(heartbeat, until: { wiring.decoded.isClosed }) { () throws(LedgerError) in
+      try wiring.ledger.withdraw([candidate.arrival.id], as: state, now: Clock.wallNanoseconds())
+    }
+    return nil
+  }
+
   /// The file changed since it was admitted: this arrival ends, and the watcher finds the new contents.
-  private func lookAgain(at candidate: Candidate) {
-    withdraw(candidate)
-    wiring.watcher.reexamine(watch: candidate.watch, path: candidate.arrival.path)
+  private func lookAgain(at candidate: Candidate) -> Decoded? {
+    defer { wiring.watchers[candidate.watch].reexamine(candidate.arrival.path) }
+    return withdraw(candidate)
+  }
+
+  private func readAgainLater(_ candidate: Candidate) -> Decoded? {
+    defer { wiring.watchers[candidate.watch].readAgainLater(candidate.arrival.path) }
+    return withdraw(candidate)
   }
 }

@@ -9,17 +9,18 @@ internal import Synchronization
 
 /// The service from start to exit.
 package final class Daemon {
-  private let configurationPath: String
-  private var configuration: Configuration
-  private var ground: Pipeline.Ground
+  let configurationPath: String
+  var configuration: Configuration
+  var ground: Pipeline.Ground
   private let recorderPath: String
   private let lock: PosixLock
-  private let http: HTTPService
-  private var pipeline: Pipeline
+  let http: HTTPService
+  var pipeline: Pipeline
   /// The door for everybody outside the main thread.
   package let operations: Operations
-  private var stalls = StallDetector()
-  private var modelIdentities: [String: FileIdentity]
+  var modelFiles = ModelFiles()
+  private var stalls: StallDetector
+  private var nextWatchdog: Int64 = 0
   private let startedAt: Int64
   private var lastStatus = ""
 
@@ -31,6 +32,7 @@ package final class Daemon {
   package init(configurationPath: String, hostPath: String, startedAt: Int64) throws {
     self.configurationPath = configurationPath
     self.startedAt = startedAt
+    stalls = StallDetector(patience: max(.seconds(20), Notify.watchdogInterval ?? .seconds(60)))
     let configuration = try Configuration.load(path: configurationPath)
     self.configuration = configuration
     MatrixLibrary.useOneThread()
@@ -39,13 +41,12 @@ package final class Daemon {
     let runtime = Path(configuration.daemon.runtimeDir)
     try Directory.create(state, mode: 0o750)
     try Directory.create(runtime, mode: 0o750)
-    lock = try PosixLock(path: state.appending(Array("lock".utf8)))
-    let ledger = try Ledger(path: state.appending(Array("ledger.db".utf8)).displayed)
-    recorderPath = runtime.appending(Array("flight-recorder".utf8)).displayed
+    lock = try PosixLock(path: state.appending("lock"))
+    let ledger = try Ledger(path: state.appending("ledger.db").displayed)
+    recorderPath = runtime.appending("flight-recorder").displayed
     try Self.countStrikes(in: ledger, recorderPath: recorderPath)
     let recorder = try FlightRecorder(path: recorderPath, slots: configuration.slotsInHand)
     recorder.markFaults()
-    modelIdentities = Self.identities(of: configuration.models)
     ground = Pipeline.Ground(
       ledger: ledger, recorder: recorder, tally: Tally(), shelf: ModelShelf(try Self.load(configuration)),
       launch: SinkLaunch(hostPath: hostPath, pluginDirectories: configuration.daemon.pluginDirs))
@@ -57,7 +58,8 @@ package final class Daemon {
       requestReload: { kill(getpid(), SIGHUP) })
     http = try HTTPService(operations: operations, workers: configuration.daemon.workers)
     let listeners = try http.prepare(configuration)
-    try pipeline.openSinks(within: .seconds(30))
+    settleModelFiles()
+    try pipeline.openSinks(within: .seconds(10))
     http.serve(listeners)
     http.start()
   }
@@ -66,28 +68,36 @@ package final class Daemon {
   private static func countStrikes(in ledger: Ledger, recorderPath: String) throws {
     let culprits = FlightRecorder.report(path: recorderPath).culprits
     for (id, strikes) in culprits.isEmpty ? [] : try ledger.strike(culprits) {
+      let path = (try? ledger.history(of: .id(id)))?.first.map { Path($0.arrival.path).displayed } ?? "a file"
       Journal.log(
-        .warning, "the service crashed with arrival \(id) in hand, strike \(strikes)", id: .strike,
+        .warning, "the service died with \(path) in hand, strike \(strikes)", id: .strike,
         fields: [("LOOKOUT_ID", id)])
     }
   }
 
-  private static func load(_ configuration: Configuration) throws(ServiceError) -> [String: LoadedModel] {
+  /// Loads what a configuration wants; a model that is in service under the same settings and file is used again.
+  static func load(
+    _ configuration: Configuration, inService: [String: LoadedModel] = [:]
+  ) throws(ServiceError) -> [String: LoadedModel] {
     var models: [String: LoadedModel] = [:]
     for settings in configuration.models {
-      models[settings.name] = try LoadedModel(
-        settings: settings, slotCount: settings.slotCount(workers: configuration.daemon.workers))
+      let slots = settings.slotCount(workers: configuration.daemon.workers)
+      if let model = inService[settings.name], model.settings == settings, model.slots.count == slots,
+        model.identity == identity(of: settings)
+      {
+        models[settings.name] = model
+      } else {
+        models[settings.name] = try LoadedModel(settings: settings, slotCount: slots)
+      }
     }
     return models
   }
 
-  private static func identities(of models: [ModelSettings]) -> [String: FileIdentity] {
-    var found: [String: FileIdentity] = [:]
-    for model in models {
-      found[model.name] = (try? FileStatus.of(Path(model.file), followingLinks: true))?.identity
-    }
-    return found
+  static func identity(of model: ModelSettings) -> FileIdentity? {
+    (try? FileStatus.of(Path(model.file), followingLinks: true))?.identity
   }
+
+  // MARK: Serving
 
   /// Serves until a signal to stop, and drains.
   ///
@@ -96,8 +106,6 @@ package final class Daemon {
     pipeline.start()
     http.show(.serving)
     announceReady()
-    let interval = Notify.watchdogInterval.map { $0 / 2 } ?? .seconds(2)
-    var nextLook = Clock.monotonicNanoseconds()
     while true {
       if let signal = SignalSet.wait(for: .milliseconds(500)) {
         switch signal {
@@ -111,13 +119,9 @@ package final class Daemon {
         lastStatus = told
         Notify.status(told)
       }
-      let now = Clock.monotonicNanoseconds()
       http.turn()
-      if now >= nextLook {
-        nextLook = now + interval.nanoseconds
-        feedWatchdog()
-        reloadChangedModels()
-      }
+      attend()
+      reloadChangedModels()
     }
   }
 
@@ -131,90 +135,63 @@ package final class Daemon {
       id: .ready, fields: [("LOOKOUT_START_MS", "\(milliseconds)")])
   }
 
-  private func status() -> String {
-    let health = pipeline.troubles.map { "; \($0)" }.joined()
-    return ground.tally.summary(waiting: pipeline.waiting) + health
+  func status() -> String {
+    ground.tally.summary(waiting: pipeline.waiting) + pipeline.troubles.map { "; \($0)" }.joined()
   }
 
-  private func feedWatchdog() {
-    let stalled = stalls.stalled(pipeline.heartbeats + [http.heartbeat])
-    http.turn(stalled: stalled)
-    guard stalled.isEmpty else {
-      Journal.log(.error, "no progress in \(stalled.joined(separator: ", "))", id: .stalled)
+  // MARK: Watchdog
+
+  /// Looks for stages that do not move, and feeds the watchdog if none is wedged.
+  ///
+  /// Cheap; called at least twice an interval, also while a reload or a stop is under way.
+  func attend() {
+    let now = Clock.monotonicNanoseconds()
+    let stalls = stalls.stalls(pipeline.heartbeats + [http.heartbeat], now: now)
+    http.turn(stalled: stalls.map(\.stage))
+    let isWedged = stalls.contains { $0.activity == .working }
+    for (name, isNew) in ground.board.update(stalls) where isNew {
+      Journal.log(.error, "no progress: \(name)", id: .stalled)
+    }
+    if isWedged {
+      // The watchdog will end the process; what these threads have in hand gets a strike at the next start.
+      let wedged = Set(stalls.filter { $0.activity == .working }.map(\.stage))
+      for heartbeat in pipeline.heartbeats where wedged.contains(heartbeat.name) {
+        for slot in heartbeat.slots { ground.recorder.accuse(slot) }
+      }
       return
     }
+    guard now >= nextWatchdog else { return }
+    nextWatchdog = now + ((Notify.watchdogInterval ?? .seconds(4)) / 4).nanoseconds
     Notify.watchdog()
   }
 
-  // MARK: Reload
-
-  private func reload() {
-    Notify.reloading()
-    let tell = operations.beginReload()
-    http.show(.reloading)
-    do {
-      let new = try Configuration.load(path: configurationPath)
-      let listeners = try http.prepare(new)
-      let models = try Self.load(new)
-      if new.isSame(exceptModels: configuration) {
-        ground.shelf.replace(by: models)
-      } else {
-        try rebuild(new, models)
+  /// Runs work on a thread of its own and attends to everything else until it is done.
+  ///
+  /// `deadline`: the moment of the monotonic clock at which `giveUp` is called, once, so that the work ends soon.
+  ///
+  /// - Returns: whether it ended; work that depends on a file system that does not answer may not.
+  func attending(
+    until deadline: Int64, giveUp: () -> Void, each: () -> Void = {}, _ work: @escaping @Sendable () -> Void
+  ) -> Bool {
+    let graceNanoseconds: Int64 = 10_000_000_000
+    let done = Bell()
+    let thread = OwnedThread(name: "drain") {
+      work()
+      done.ring()
+    }
+    var hasGivenUp = false
+    while !done.wait(for: .milliseconds(250)) {
+      attend()
+      each()
+      let now = Clock.monotonicNanoseconds()
+      if !hasGivenUp, now > deadline {
+        hasGivenUp = true
+        giveUp()
       }
-      http.serve(listeners)
-      configuration = new
-      modelIdentities = Self.identities(of: new.models)
-      Journal.log(.notice, "reloaded \(configurationPath)", id: .reloaded)
-      tell(.success(()))
-    } catch {
-      tell(.failure(.refused("\(error)")))
-      Journal.log(.error, "reload refused, everything goes on as before: \(error)", id: .reloadRefused)
+      if hasGivenUp, now > deadline + graceNanoseconds { return false }
     }
-    http.show(.serving)
-    Notify.ready(status: status())
-  }
-
-  /// Ends the old pipeline and starts one under the new configuration; if its sinks do not open, the old one again.
-  private func rebuild(_ new: Configuration, _ models: [String: LoadedModel]) throws {
-    let old = configuration
-    let oldModels = ground.shelf.all
-    pipeline.drain()
-    do {
-      try build(new, models)
-    } catch {
-      try build(old, oldModels)
-      throw error
-    }
-  }
-
-  /// Makes a pipeline on the same ledger, opens its sinks and starts it.
-  private func build(_ configuration: Configuration, _ models: [String: LoadedModel]) throws {
-    if configuration.slotsInHand > ground.recorder.slots {
-      ground.recorder = try FlightRecorder(path: recorderPath, slots: configuration.slotsInHand)
-      ground.recorder.markFaults()
-    }
-    ground.launch = SinkLaunch(
-      hostPath: ground.launch.hostPath, pluginDirectories: configuration.daemon.pluginDirs)
-    ground.shelf.replace(by: models)
-    try ground.ledger.retireSinks(keeping: configuration.sinks.map(\.name))
-    let made = try Pipeline(configuration, on: ground)
-    try made.openSinks(within: .seconds(30))
-    pipeline = made
-    operations.replace(made, memoryBoundBytes: 0)
-    made.start()
-  }
-
-  /// A weights file that was replaced is loaded beside the old one and takes over if it proves itself.
-  private func reloadChangedModels() {
-    let now = Self.identities(of: configuration.models)
-    guard now != modelIdentities else { return }
-    modelIdentities = now
-    do {
-      ground.shelf.replace(by: try Self.load(configuration))
-      Journal.log(.notice, "a new weights file is in service", id: .reloaded)
-    } catch {
-      Journal.log(.error, "a new weights file is refused, the old model goes on: \(error)", id: .reloadRefused)
-    }
+    thread.join()
+    return true
   }
 
   // MARK: Stop
@@ -224,25 +201,37 @@ package final class Daemon {
     operations.close()
     Notify.stopping(status: "draining: " + status())
     let pipeline = self.pipeline
-    let done = Flag()
-    let drain = OwnedThread(name: "drain") {
-      pipeline.drain()
-      done.set()
-    }
     let deadline = Clock.monotonicNanoseconds() + Int64(configuration.daemon.stopTimeoutSeconds) * 1_000_000_000
-    var isAborted = false
-    while !done.isSet {
-      Clock.pause(milliseconds: 5)
-      if !isAborted, Clock.monotonicNanoseconds() > deadline {
-        isAborted = true
+    let aborted = Flag()
+    var nextWord: Int64 = 0
+    let hasEnded = attending(
+      until: deadline,
+      giveUp: {
+        aborted.set()
         pipeline.abort()
-      }
-    }
-    drain.join()
-    Journal.log(.notice, (isAborted ? "stopped before all was delivered: " : "stopped: ") + status(), id: .stopped)
+      },
+      each: {
+        let now = Clock.monotonicNanoseconds()
+        guard now >= nextWord else { return }
+        nextWord = now + 1_000_000_000
+        let left = (try? self.ground.ledger.counts()).map {
+          "draining: \($0.seen) images, \($0.awaitingSinks) deliveries left"
+        }
+        Notify.extendTimeout(by: .seconds(20), status: left ?? "draining")
+      }, { pipeline.drain() })
+    let isWhole = hasEnded && !aborted.isSet && pipeline.hasDelivered
+    Journal.log(.notice, (isWhole ? "stopped: " : "stopped before all was delivered: ") + status(), id: .stopped)
+    guard hasEnded else { return 75 }
     http.stop()
     ground.ledger.close()
     ground.recorder.discard()
-    return isAborted ? 75 : 0
+    return isWhole ? 0 : 75
+  }
+
+  /// A recorder with room for what a configuration's threads have in hand.
+  func makeRoom(for configuration: Configuration) throws {
+    guard configuration.slotsInHand > ground.recorder.slots else { return }
+    ground.recorder = try FlightRecorder(path: recorderPath, slots: configuration.slotsInHand)
+    ground.recorder.markFaults()
   }
 }

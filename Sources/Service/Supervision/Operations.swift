@@ -78,7 +78,7 @@ package final class Operations: Sendable {
       return state.isPaused
     }
     memoryBound.withLock { $0 = memoryBoundBytes }
-    pipeline.watcher.pause(isPaused)
+    for watcher in pipeline.watchers { watcher.pause(isPaused) }
   }
 
   /// Takes those who asked for the reload that begins now.
@@ -121,13 +121,14 @@ package final class Operations: Sendable {
     let (pipeline, isPaused) = state.withLock { ($0.pipeline, $0.isPaused) }
     let configuration = pipeline.configuration
     let counts = try? ledger.counts()
-    let conditions = pipeline.watcher.conditions
     let queued = pipeline.queued
     return ServiceStatus(
       version: Version.text, uptimeNanoseconds: Clock.monotonicNanoseconds() - startedAt,
       workers: configuration.daemon.workers,
-      watches: zip(configuration.watches, conditions).map { watch, condition in
-        .init(name: watch.name, path: watch.path, model: watch.model, sinks: watch.sinks, condition: condition)
+      watches: pipeline.watchers.map { watcher in
+        let watch = watcher.settings
+        return .init(
+          name: watch.name, path: watch.path, model: watch.model, sinks: watch.sinks, condition: watcher.condition)
       },
       models: shelf.all.values.sorted { $0.name < $1.name }.map { model in
         let shape = model.network.inputShape
@@ -140,7 +141,7 @@ package final class Operations: Sendable {
         let condition = sink.condition
         let count = counts?.sinks[sink.settings.name]
         var trouble: String?
-        if case .benched(let reason) = condition { trouble = reason }
+        if case .benched(let reason, _) = condition { trouble = reason }
         return .init(
           name: sink.settings.name, plugin: sink.settings.plugin, trouble: trouble, isOpen: condition == .open,
           lag: counts == nil ? nil : count?.lag ?? 0, deadLetters: counts == nil ? nil : count?.deadLetters ?? 0)
@@ -183,7 +184,7 @@ package final class Operations: Sendable {
       state.isPaused = isPaused
       return state.pipeline
     }
-    pipeline.watcher.pause(isPaused)
+    for watcher in pipeline.watchers { watcher.pause(isPaused) }
   }
 
   /// Pauses and waits until everything that was taken is answered, delivered and let go.

@@ -5,11 +5,14 @@ extension Pipeline {
   var troubles: [String] {
     var troubles: [String] = []
     if let reason = ground.ledger.trouble { troubles.append("intake waits: \(reason)") }
-    for (watch, condition) in zip(configuration.watches, watcher.conditions) where condition == .offline {
-      troubles.append("watch \(watch.name) is offline: \(watch.path)")
+    troubles += ground.board.sentences
+    for watcher in watchers where watcher.condition == .offline {
+      troubles.append("watch \(watcher.settings.name) is offline: \(watcher.settings.path)")
     }
     for sink in sinks {
-      if case .benched(let reason) = sink.condition { troubles.append("sink \(sink.settings.name) waits: \(reason)") }
+      if case .benched(let reason, _) = sink.condition {
+        troubles.append("sink \(sink.settings.name) waits: \(reason)")
+      }
     }
     return troubles
   }
@@ -26,7 +29,7 @@ extension Pipeline {
     if !watch.recursive, below.contains(UInt8(ascii: "/")) {
       return "\(text) is in a folder below \(watch.path), and watch \(watch.name) is not recursive"
     }
-    let tree = WatchedTree(index: 0, settings: watch)
+    let tree = WatchedTree(settings: watch)
     switch FileProbe.look(at: path) {
     case .gone: return "\(text) is not there and never was taken"
     case .notAFile: return "\(text) is no regular file and stays where it is"

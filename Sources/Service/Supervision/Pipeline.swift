@@ -15,12 +15,13 @@ final class Pipeline: Sendable {
     let tally: Tally
     let shelf: ModelShelf
     var launch: SinkLaunch
+    let board = StallBoard()
   }
 
-  private let candidates = BoundedQueue<Candidate>(capacity: 64)
+  private let candidates = CandidateQueue(capacity: .max)
   private let decoded: DecodedQueue
   let ground: Ground
-  let watcher: Watcher
+  let watchers: [Watcher]
   let requests: RequestDesk
   private let decoders: [Decoder]
   private let classifiers: [Classifier]
@@ -31,7 +32,7 @@ final class Pipeline: Sendable {
   let configuration: Configuration
 
   private struct Threads {
-    var watch: OwnedThread?
+    var watch: [OwnedThread] = []
     var decode: [OwnedThread] = []
     var classify: [OwnedThread] = []
     var sinks: [OwnedThread] = []
@@ -48,8 +49,13 @@ final class Pipeline: Sendable {
     decoded = DecodedQueue(
       capacity: configuration.models.reduce(workers) { $0 + $1.slotCount(workers: workers) })
     do throws(PlatformError) {
-      watcher = try Watcher(
-        watches: configuration.watches, ledger: ground.ledger, candidates: candidates, tally: ground.tally)
+      var watchers: [Watcher] = []
+      for (index, settings) in configuration.watches.enumerated() {
+        watchers.append(
+          try Watcher(
+            index: index, settings: settings, ledger: ground.ledger, candidates: candidates, tally: ground.tally))
+      }
+      self.watchers = watchers
     } catch {
       throw .watch(reason: "\(error)")
     }
@@ -64,7 +70,7 @@ final class Pipeline: Sendable {
     let decoding = Decoder.Wiring(
       watches: configuration.watches, limits: ImageLimits(), candidates: candidates, decoded: decoded,
       shelf: ground.shelf,
-      ledger: ground.ledger, recorder: ground.recorder, watcher: watcher, tally: ground.tally)
+      ledger: ground.ledger, recorder: ground.recorder, watchers: watchers, tally: ground.tally)
     decoders = (0..<workers).map { Decoder(index: $0, wiring: decoding) }
     let classifying = Classifier.Wiring(
       watches: configuration.watches, decoded: decoded, shelf: ground.shelf, ledger: ground.ledger,
@@ -75,32 +81,34 @@ final class Pipeline: Sendable {
       },
       isAborted: { aborted.isSet })
     let batch = configuration.maxBatch
-    classifiers = (0..<workers).map { Classifier(index: $0, firstSlot: workers + $0 * batch, wiring: classifying) }
+    classifiers = (0..<workers).map {
+      Classifier(index: $0, slots: (workers + $0 * batch)..<(workers + ($0 + 1) * batch), wiring: classifying)
+    }
     requests = RequestDesk(
       limit: workers * 2, limits: ImageLimits(), decoded: decoded, shelf: ground.shelf, tally: ground.tally)
   }
 
   /// Every stage's sign of life.
   var heartbeats: [Heartbeat] {
-    [watcher.heartbeat, disposer.heartbeat] + decoders.map(\.heartbeat) + classifiers.map(\.heartbeat)
+    watchers.map(\.heartbeat) + [disposer.heartbeat] + decoders.map(\.heartbeat) + classifiers.map(\.heartbeat)
       + sinks.map(\.heartbeat)
   }
 
   /// Starts the sinks and waits until each is open.
   ///
-  /// - Throws: `ServiceError.sink` naming the first that did not open in time; the sinks are stopped again.
+  /// One that does not open in time, for a reason that may pass, is tried again until it does; its results wait.
+  ///
+  /// - Throws: `ServiceError.sink` naming the first that cannot open as it is configured; all are stopped again.
   func openSinks(within limit: Duration) throws(ServiceError) {
     threads.withLock { threads in
       threads.sinks = sinks.map { sink in OwnedThread(name: "sink-\(sink.settings.name)") { sink.run() } }
     }
     let deadline = Clock.monotonicNanoseconds() + limit.nanoseconds
     for sink in sinks {
-      while sink.condition != .open {
-        if Clock.monotonicNanoseconds() > deadline {
+      while sink.condition != .open, Clock.monotonicNanoseconds() < deadline {
+        if case .benched(let reason, isFatal: true) = sink.condition {
           for sink in sinks { sink.abort() }
           for thread in threads.withLock({ $0.sinks }) { thread.join() }
-          var reason = "it did not open in \(limit)"
-          if case .benched(let why) = sink.condition { reason = why }
           throw .sink(name: sink.settings.name, reason: reason)
         }
         Clock.pause(milliseconds: 2)
@@ -108,10 +116,10 @@ final class Pipeline: Sendable {
     }
   }
 
-  /// Starts all other stages and returns when every watch is armed.
+  /// Starts all other stages and returns when every watch is armed, or its file system lets it wait too long.
   func start() {
-    let resumed = quarantineSuspects(among: (try? ground.ledger.unfinished()) ?? [])
-    let armed = Bell()
+    let resumed = Dictionary(grouping: admissible((try? ground.ledger.unfinished()) ?? []), by: \.watch)
+    let armed = watchers.map { _ in Bell() }
     threads.withLock { threads in
       threads.dispose = OwnedThread(name: "dispose") { [disposer] in disposer.run() }
       threads.classify = classifiers.enumerated().map { index, stage in
@@ -119,58 +127,67 @@ final class Pipeline: Sendable {
       }
       threads.decode = decoders.enumerated().map { index, stage in OwnedThread(name: "decode-\(index)") { stage.run() }
       }
-      threads.watch = OwnedThread(name: "watch") { [watcher] in
-        watcher.run(resumed: resumed, armed: { armed.ring() })
+      threads.watch = zip(watchers, armed).map { watcher, armed in
+        OwnedThread(name: watcher.heartbeat.name) {
+          watcher.run(resumed: resumed[watcher.settings.name] ?? [], armed: { armed.ring() })
+        }
       }
     }
     disposer.ring()
-    while !armed.wait(for: .seconds(60)) {}
+    for armed in armed { armed.wait(for: .seconds(10)) }
   }
 
-  /// Two crashes with the same picture in hand: it is not tried a third time.
-  private func quarantineSuspects(among arrivals: [Arrival]) -> [Arrival] {
-    var innocent: [Arrival] = []
+  /// What of an earlier run's arrivals is to be tried again.
+  ///
+  /// Not those of a watch that is configured no longer, which are withdrawn, and not those that were in hand at two
+  /// crashes, which are quarantined.
+  private func admissible(_ arrivals: [Arrival]) -> [Arrival] {
+    var admissible: [Arrival] = []
     var outcomes: [Outcome] = []
+    var orphans: [String] = []
     for arrival in arrivals {
-      guard arrival.strikes >= 2, let watch = configuration.watches.first(where: { $0.name == arrival.watch }) else {
-        innocent.append(arrival)
+      guard let watch = configuration.watches.first(where: { $0.name == arrival.watch }) else {
+        orphans.append(arrival.id)
         continue
       }
-      let reason = "the service died twice while it had this file in hand"
-      let model = ground.shelf.model(named: watch.model)
-      var record = ResultRecord(
-        id: arrival.id, timeNanoseconds: Clock.wallNanoseconds(), watch: arrival.watch, path: arrival.path, sha256: "",
-        status: .ok, error: nil, width: 0, height: 0, model: model?.name ?? watch.model,
-        modelDigest: model?.digest ?? "",
-        predictions: [])
-      record.fail(reason)
-      outcomes.append(
-        Outcome(
-          arrivalID: arrival.id, record: record.encoded(), sha256: "", sinks: watch.sinks, scores: [],
-          modelDigest: record.modelDigest,
-          disposition: .quarantine(directory: Array(watch.onFailure.utf8), reason: reason)))
+      if arrival.strikes >= 2 { outcomes.append(quarantining(arrival, of: watch)) } else { admissible.append(arrival) }
     }
-    if !outcomes.isEmpty {
-      _ = ground.ledger.patiently(disposer.heartbeat, until: { aborted.isSet }) { () throws(LedgerError) in
-        try ground.ledger.commit(outcomes, now: Clock.wallNanoseconds())
-      }
+    _ = ground.ledger.patiently(disposer.heartbeat, until: { aborted.isSet }) { () throws(LedgerError) in
+      try ground.ledger.withdraw(orphans, as: .vanished, now: Clock.wallNanoseconds())
+      try ground.ledger.commit(outcomes, now: Clock.wallNanoseconds())
     }
-    return innocent
+    disposer.heartbeat.rest()
+    return admissible
+  }
+
+  private func quarantining(_ arrival: Arrival, of watch: WatchSettings) -> Outcome {
+    let reason = "the service died twice while it had this file in hand"
+    let model = ground.shelf.model(named: watch.model)
+    var record = ResultRecord(
+      id: arrival.id, timeNanoseconds: Clock.wallNanoseconds(), watch: arrival.watch, path: arrival.path, sha256: "",
+      status: .ok, error: nil, width: 0, height: 0, model: model?.name ?? watch.model,
+      modelDigest: model?.digest ?? "", predictions: [])
+    record.fail(reason)
+    return Outcome(
+      arrivalID: arrival.id, record: record.encoded(), sha256: "", sinks: watch.sinks, scores: [],
+      modelDigest: record.modelDigest,
+      disposition: .quarantine(directory: Array(watch.onFailure.utf8), reason: reason))
   }
 
   /// Ends the stages from the inbox downwards; everything in hand is answered, delivered and let go.
   ///
-  /// Blocks. `abort` from another thread cuts it short.
-  func drain() {
+  /// What a sink lacks that is out of service stays in the outbox, and so does all if not `delivering`. Blocks; `abort`
+  /// from another thread cuts it short.
+  func drain(delivering: Bool = true) {
     let running = threads.withLock { $0 }
     requests.close()
-    watcher.stop()
+    for watcher in watchers { watcher.stop() }
     candidates.close()
-    running.watch?.join()
+    for thread in running.watch { thread.join() }
     for thread in running.decode { thread.join() }
     decoded.close()
     for thread in running.classify { thread.join() }
-    for sink in sinks { sink.drain() }
+    for sink in sinks { sink.end(delivering: delivering) }
     for thread in running.sinks { thread.join() }
     disposer.drain()
     running.dispose?.join()
@@ -181,10 +198,15 @@ final class Pipeline: Sendable {
   /// Any thread.
   func abort() {
     aborted.set()
+    for watcher in watchers { watcher.stop() }
     _ = candidates.abort()
+    for item in decoded.abort() { item.discard() }
     for sink in sinks { sink.abort() }
     disposer.abort()
   }
+
+  /// Whether every sink ended with nothing left for it.
+  var hasDelivered: Bool { sinks.allSatisfy { $0.condition == .closed(isDone: true) } }
 
   /// Pictures admitted and not yet answered, as far as this process holds them.
   var waiting: Int { candidates.count + decoded.count }

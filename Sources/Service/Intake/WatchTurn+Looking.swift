@@ -1,0 +1,196 @@
+internal import Imaging
+internal import Platform
+internal import Synchronization
+
+extension WatchTurn {
+  /// Files that are looked at, or admitted in one transaction, between two looks at the kernel's events.
+  private static let batch = 64
+  /// Entries of a folder that are compared with the ledger between two looks at the kernel's events.
+  private static let walkBatch = 512
+
+  // MARK: Finding
+
+  /// Goes on with the first listing that is under way.
+  mutating func walk() {
+    guard !isPaused, !walks.isEmpty else { return }
+    var walk = walks.removeFirst()
+    let step = ground.heartbeat.outside { walk.step(limit: Self.walkBatch) }
+    if let (folder, error) = step.unreadable {
+      if folder == tree.root { return setCondition(.offline, "it cannot be listed: \(error)") }
+      Journal.log(
+        .warning, "\(folder.displayed) cannot be listed: \(error)", id: .watchUnavailable,
+        fields: [("LOOKOUT_WATCH", ground.settings.name)])
+    }
+    if tree.condition == .armed {
+      for folder in step.folders where !tree.isWatched(folder) && !tree.unwatched.contains(folder) { observe(folder) }
+    }
+    for start in stride(from: 0, to: step.files.count, by: Self.batch) {
+      remember(step.files[start..<min(start + Self.batch, step.files.count)], isSweep: walk.reason == .sweep)
+      if isRefused { return }
+    }
+    if !walk.isDone { walks.insert(walk, at: 0) }
+  }
+
+  /// Puts into the backlog those files that the ledger does not know.
+  private mutating func remember(_ files: ArraySlice<(path: Path, status: FileStatus)>, isSweep: Bool) {
+    let name = ground.settings.name
+    let known = retryingLedger { (ledger) throws(LedgerError) in
+      try ledger.known(files.map(\.status.identity), watch: name, paths: files.map(\.path.bytes))
+    }
+    guard let known else { return }
+    for (file, isKnown) in zip(files, known) where !isKnown {
+      backlog.add(
+        Backlog.File(
+          path: file.path.bytes, arrivedNanoseconds: file.status.ctimeNanoseconds,
+          touchedNanoseconds: max(file.status.mtimeNanoseconds, file.status.ctimeNanoseconds), isFromSweep: isSweep))
+    }
+  }
+
+  /// Takes the next files of the backlog under observation, once the listings that fill it are done.
+  mutating func workOffBacklog() {
+    let mustBeWhole = ground.settings.order != .asFound
+    guard !isPaused, !backlog.isEmpty, walks.isEmpty || !mustBeWhole else { return }
+    let now = Clock.monotonicNanoseconds()
+    let wall = Clock.wallNanoseconds()
+    for file in backlog.next(Self.batch) {
+      // A time in the future says nothing about rest.
+      let age = wall - file.touchedNanoseconds
+      let isResting = age >= Int64(ground.settings.settleMilliseconds) * 1_000_000
+      if file.isFromSweep {
+        tracker.swept(file.path, resting: isResting, now: now)
+      } else {
+        heard(of: file.path, announced: isResting)
+      }
+    }
+    if backlog.isEmpty, backlog.isCut { listAnew() }
+  }
+
+  // MARK: Looking
+
+  /// Examines files whose time has come; those that are whole are admitted.
+  mutating func lookAtWhatIsDue() {
+    if isPaused { return }
+    for path in tracker.due(now: Clock.monotonicNanoseconds()).prefix(Self.batch) {
+      ground.heartbeat.beat()
+      look(at: path)
+      if isRefused { return }
+    }
+    admitReady()
+  }
+
+  private mutating func look(at key: [UInt8]) {
+    let path = Path(key)
+    let origin = tracker.origin(of: key)
+    switch ground.heartbeat.outside({ FileProbe.look(at: path) }) {
+    case .gone:
+      tracker.forget(key)
+    case .notAFile:
+      tracker.forget(key)
+      if let status = try? FileStatus.of(path, followingLinks: false), status.kind != .directory {
+        passOver(path, status.identity, because: "it is no regular file")
+      }
+    case .unreadable(let error):
+      guard let status = try? FileStatus.of(path, followingLinks: false) else { return tracker.forget(key) }
+      settle(key, status, isComplete: false, origin) { turn in
+        turn.tree.admits(name: path.lastComponent) == true ? nil : "it cannot be read: \(error)"
+      }
+    case .file(let status, let format, let isComplete):
+      settle(key, status, isComplete: isComplete, origin) { turn in
+        turn.tree.admits(name: path.lastComponent) ?? (format != nil)
+          ? nil : "neither its name nor its content is a picture's"
+      }
+    }
+  }
+
+  /// Tells the tracker what was seen; a file whose waiting is over is made ready, or passed over for a reason.
+  private mutating func settle(
+    _ key: [UInt8], _ status: FileStatus, isComplete: Bool, _ origin: (heardAt: Int64, isFromSweep: Bool)?,
+    objection: (WatchTurn) -> String?
+  ) {
+    let now = Clock.monotonicNanoseconds()
+    let look = SettleTracker.Look(size: status.size, mtimeNanoseconds: status.mtimeNanoseconds, isComplete: isComplete)
+    guard tracker.looked(at: key, look, now: now) == .take else { return }
+    if let reason = objection(self) { return passOver(Path(key), status.identity, because: reason) }
+    if let origin {
+      ground.tally.settle.add(now - origin.heardAt)
+      if origin.isFromSweep { ground.tally.foundOnlyByRescan.add() }
+    }
+    ready.append((key, status.identity))
+  }
+
+  private mutating func passOver(_ path: Path, _ identity: FileIdentity, because reason: String) {
+    if passedOver.count > 10_000 { passedOver.removeAll() }
+    guard passedOver.insert(identity).inserted else { return }
+    ground.tally.ignored.add()
+    Journal.log(
+      .info, "\(path.displayed) is left where it is: \(reason)", id: .fileIgnored,
+      fields: [("LOOKOUT_WATCH", ground.settings.name)])
+  }
+
+  // MARK: Handing on
+
+  /// Takes up arrivals of an earlier run whose files are unchanged; the others are withdrawn, to be found anew.
+  mutating func resume(_ arrivals: [Arrival]) {
+    var withdrawn: [String] = []
+    for arrival in arrivals {
+      let status = ground.heartbeat.outside { try? FileStatus.of(Path(arrival.path), followingLinks: false) }
+      if status?.identity == arrival.identity {
+        hand(arrival)
+      } else {
+        withdrawn.append(arrival.id)
+      }
+      if isRefused { break }
+    }
+    if !withdrawn.isEmpty {
+      _ = retryingLedger { (ledger) throws(LedgerError) in
+        try ledger.withdraw(withdrawn, as: .vanished, now: Clock.wallNanoseconds())
+      }
+    }
+  }
+
+  /// A decoder could not read a file for a reason that may pass: it is looked at again, later each time.
+  mutating func readAgainLater(_ path: [UInt8]) {
+    if readFailures.count > 10_000 { readFailures.removeAll() }
+    let failures = readFailures[path, default: 0] + 1
+    readFailures[path] = failures
+    let now = Clock.monotonicNanoseconds()
+    tracker.postpone(path, until: now + min(60, 1 << Int64(min(failures, 6))) * 1_000_000_000, now: now)
+  }
+
+  private mutating func admitReady() {
+    guard !ready.isEmpty, !isPaused else { return }
+    let batch = ready
+    ready = []
+    let name = ground.settings.name
+    let arrivals = retryingLedger { (ledger) throws(LedgerError) -> [Arrival] in
+      let known = try ledger.known(batch.map(\.identity), watch: name, paths: batch.map(\.path))
+      let fresh = zip(batch, known).filter { !$0.1 }.map { $0.0 }
+      guard !fresh.isEmpty else { return [] }
+      return try ledger.admit(
+        fresh.map { (id: UUIDv7.make(), watch: name, path: $0.path, identity: $0.identity) },
+        now: Clock.wallNanoseconds())
+    }
+    guard let arrivals else { return }
+    ground.tally.admitted.add(arrivals.count)
+    for arrival in arrivals { hand(arrival) }
+  }
+
+  /// Puts a candidate into the queue, waiting while its lane is full.
+  private mutating func hand(_ arrival: Arrival) {
+    let candidate = Candidate(
+      arrival: arrival, watch: ground.index, readFailures: readFailures[arrival.path] ?? 0)
+    ground.heartbeat.rest()
+    if !isRefused, !ground.candidates.put(candidate, in: candidate.lane) { isRefused = true }
+    ground.heartbeat.begin()
+  }
+
+  /// Runs a ledger call until it succeeds; a full disk pauses intake and nothing else.
+  private mutating func retryingLedger<T>(_ body: (Ledger) throws(LedgerError) -> T) -> T? {
+    let (ledger, candidates) = (ground.ledger, ground.candidates)
+    let result = ledger.patiently(ground.heartbeat, until: { candidates.isClosed }) { () throws(LedgerError) in
+      try body(ledger)
+    }
+    if result == nil { isRefused = true }
+    return result
+  }
+}

@@ -1,0 +1,119 @@
+internal import Platform
+
+extension Daemon {
+  /// Takes over the configuration file as it is now, or goes on as before.
+  func reload() {
+    Notify.reloading()
+    let tell = operations.beginReload()
+    http.show(.reloading)
+    do {
+      let new = try Configuration.load(path: configurationPath)
+      try refuseMoves(in: new)
+      let listeners = try http.prepare(new)
+      let models = try Self.load(new, inService: ground.shelf.all)
+      if new.isSame(exceptModels: configuration) {
+        ground.shelf.replace(by: models)
+      } else {
+        try rebuild(new, models)
+      }
+      http.serve(listeners)
+      configuration = new
+      settleModelFiles()
+      Journal.log(.notice, "reloaded \(configurationPath)", id: .reloaded)
+      tell(.success(()))
+    } catch {
+      Journal.log(.error, "reload refused, everything goes on as before: \(error)", id: .reloadRefused)
+      tell(.failure(.refused("\(error)")))
+    }
+    http.show(.serving)
+    Notify.ready(status: status())
+  }
+
+  /// What was opened at the start cannot be somewhere else now.
+  private func refuseMoves(in new: Configuration) throws(ServiceError) {
+    guard new.daemon.stateDir == configuration.daemon.stateDir,
+      new.daemon.runtimeDir == configuration.daemon.runtimeDir
+    else { throw .state(reason: "state_dir and runtime_dir change with a restart only") }
+  }
+
+  /// Ends the old pipeline and starts one under the new configuration; if its sinks do not open, the old one again.
+  private func rebuild(_ new: Configuration, _ models: [String: LoadedModel]) throws {
+    let old = configuration
+    let oldModels = ground.shelf.all
+    try suspend()
+    do {
+      try build(new, models)
+    } catch {
+      try build(old, oldModels)
+      throw error
+    }
+  }
+
+  /// Ends the pipeline; what its sinks have not got yet stays in the outbox for the next one's.
+  private func suspend() throws(ServiceError) {
+    let pipeline = self.pipeline
+    let deadline = Clock.monotonicNanoseconds() + Int64(configuration.daemon.stopTimeoutSeconds) * 1_000_000_000
+    let hasEnded = attending(until: deadline, giveUp: { pipeline.abort() }, { pipeline.drain(delivering: false) })
+    guard hasEnded else {
+      throw .state(reason: "a stage did not end, maybe as a file system does not answer; restart the service")
+    }
+  }
+
+  /// Makes a pipeline on the same ledger, opens its sinks and starts it.
+  private func build(_ configuration: Configuration, _ models: [String: LoadedModel]) throws {
+    try makeRoom(for: configuration)
+    ground.launch = SinkLaunch(
+      hostPath: ground.launch.hostPath, pluginDirectories: configuration.daemon.pluginDirs)
+    ground.shelf.replace(by: models)
+    try ground.ledger.retireSinks(keeping: configuration.sinks.map(\.name))
+    let made = try Pipeline(configuration, on: ground)
+    try made.openSinks(within: .seconds(10))
+    pipeline = made
+    operations.replace(made, memoryBoundBytes: 0)
+    made.start()
+  }
+
+  // MARK: Models
+
+  /// Notes which files the models in service came from.
+  func settleModelFiles() {
+    modelFiles.keep(configuration.models.map(\.name))
+    for model in ground.shelf.all.values {
+      modelFiles.settle(model.name, model.identity, now: Clock.monotonicNanoseconds())
+    }
+  }
+
+  /// A weights file that was replaced is loaded beside the old one once it rests, and takes over if it proves itself.
+  func reloadChangedModels() {
+    for settings in configuration.models {
+      let now = Clock.monotonicNanoseconds()
+      let identity = Self.identity(of: settings)
+      switch modelFiles.looked(at: settings.name, identity, now: now) {
+      case .nothing: continue
+      case .gone:
+        Journal.log(
+          .warning, "model \(settings.name) goes on from memory: its weights file \(settings.file) is gone",
+          id: .modelRefused, fields: [("LOOKOUT_MODEL", settings.name)])
+      case .load:
+        modelFiles.settle(settings.name, identity, now: now)
+        takeOver(settings)
+      }
+    }
+  }
+
+  private func takeOver(_ settings: ModelSettings) {
+    do {
+      let model = try LoadedModel(
+        settings: settings, slotCount: settings.slotCount(workers: configuration.daemon.workers))
+      ground.shelf.replace(model)
+      modelFiles.settle(settings.name, model.identity, now: Clock.monotonicNanoseconds())
+      Journal.log(
+        .notice, "model \(settings.name) is now \(model.digest), from \(settings.file)", id: .modelReplaced,
+        fields: [("LOOKOUT_MODEL", settings.name), ("LOOKOUT_MODEL_DIGEST", model.digest)])
+    } catch {
+      Journal.log(
+        .error, "a new weights file is refused, the old model goes on until the file changes again: \(error)",
+        id: .modelRefused, fields: [("LOOKOUT_MODEL", settings.name)])
+    }
+  }
+}
