@@ -36,12 +36,17 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
     swiftSettings: strict + [.unsafeFlags(["-Onone"])])
 }
 
+/// A plugin exports one symbol; everything else of it and of the kit stays its own.
+let pluginExports: LinkerSetting = .unsafeFlags([
+  "-Xlinker", "--version-script=\(Context.packageDirectory)/plugins/exports.map",
+])
+
 /// A sink plugin: one dynamic product built from `plugins/<name>`.
 func plugin(_ module: String, at name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(
     name: module, dependencies: dependencies, path: "plugins/\(name)", exclude: ["README.md"],
     swiftSettings: strict,
-    linkerSettings: [.unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../runtime"])])
+    linkerSettings: [.unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../runtime"]), pluginExports])
 }
 
 let package = Package(
@@ -57,6 +62,8 @@ let package = Package(
     .library(name: "lookout-faults-hooks", type: .dynamic, targets: ["FaultHooks"]),
     .library(name: "lookout-faults-hostile-sink", type: .dynamic, targets: ["HostileSink"]),
     .library(name: "lookout-sink-template-swift", type: .dynamic, targets: ["SinkTemplate"]),
+    // For tests alone; it is not installed.
+    .library(name: "lookout-sink-faulty", type: .dynamic, targets: ["FaultyPlugin"]),
   ],
   targets: [
     // C: contracts, shims and what wants setjmp, C++ or vector instructions.
@@ -107,7 +114,9 @@ let package = Package(
     plugin("SinkTemplate", at: "template-swift", ["LookoutSinkKit", "CSinkABI"]),
     .target(
       name: "SinkExampleC", dependencies: ["CSinkABI"], path: "plugins/example-c",
-      exclude: ["README.md"], publicHeadersPath: "."),
+      exclude: ["README.md"], publicHeadersPath: ".", linkerSettings: [pluginExports]),
+    .target(
+      name: "FaultyPlugin", dependencies: ["CSinkABI"], path: "Tests/FaultyPlugin", linkerSettings: [pluginExports]),
 
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     tests("HashingTests", ["Hashing"]),
@@ -119,7 +128,7 @@ let package = Package(
     tests(
       "ServiceTests", ["Service", "Platform", "Imaging", "Engine", "SinkProtocol", "CSQLite"], exclude: ["Fixtures"]),
     tests("SinkTests", ["SinkConformance", "SinkProtocol", "CSinkABI", "Platform", "LookoutSinkKit"]),
-    tests("EndToEndTests", ["Platform", "CSQLite"]),
+    tests("EndToEndTests", ["Platform", "CSQLite", "Hashing"]),
 
     // The fault suite: `make faults`.
     .target(name: "FaultControlPage", path: "Tests/Faults/ControlPage"),

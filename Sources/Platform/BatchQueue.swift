@@ -43,6 +43,7 @@ package final class BatchQueue<Key: Hashable & Sendable, Element: Sendable>: @un
   /// The turn at which each key was served last; as many as there ever were keys at once.
   private var served: [Key: UInt64] = [:]
   private var turn: UInt64 = 0
+  private var held: Set<Key> = []
   private var closed = false
 
   /// `capacity`: the most elements in all lanes together; at least 1.
@@ -108,7 +109,7 @@ package final class BatchQueue<Key: Hashable & Sendable, Element: Sendable>: @un
           return true
         }
         if closed { return false }
-        if let due = queues.map(\.due).min() {
+        if let due = queues.lazy.filter({ !self.held.contains($0.lane.key) }).map(\.due).min() {
           var deadline = timespec(monotonicAfter: .nanoseconds(due - Clock.monotonicNanoseconds()))
           pthread_cond_timedwait(changed, mutex, &deadline)
         } else {
@@ -127,6 +128,7 @@ package final class BatchQueue<Key: Hashable & Sendable, Element: Sendable>: @un
   private func ripest(at now: Int64) -> Int? {
     var best: (index: Int, turn: UInt64, since: Int64)?
     for (index, queue) in queues.enumerated() {
+      guard !held.contains(queue.lane.key) else { continue }
       guard closed || queue.elements.count >= queue.lane.limit || queue.due <= now else { continue }
       let candidate = (index: index, turn: served[queue.lane.key] ?? 0, since: queue.elements[0].since)
       if best.map({ (candidate.turn, candidate.since) < ($0.turn, $0.since) }) ?? true { best = candidate }
@@ -153,6 +155,17 @@ package final class BatchQueue<Key: Hashable & Sendable, Element: Sendable>: @un
     pthread_cond_broadcast(notFull)
     // The signal of an element that is still here may have gone to this thread.
     if used > 0 { pthread_cond_signal(changed) }
+  }
+
+  /// Keeps consumers from these lanes, and from no others, until it is called again.
+  ///
+  /// What lies in them when the queue is closed is not taken; `abort` gives it back.
+  package func hold(_ keys: Set<Key>) {
+    locked {
+      guard held != keys else { return }
+      held = keys
+      pthread_cond_broadcast(changed)
+    }
   }
 
   /// Lets nothing more in; consumers get what is inside, then the end.

@@ -43,10 +43,10 @@ package enum Journal {
     case strike = "5b0c1b6f6f0c4e3c9d1f2a7e61b40010"
     case stalled = "5b0c1b6f6f0c4e3c9d1f2a7e61b40011"
     case status = "5b0c1b6f6f0c4e3c9d1f2a7e61b40012"
-    case httpFailed = "5b0c1b6f6f0c4e3c9d1f2a7e61b40020"
     case modelReplaced = "5b0c1b6f6f0c4e3c9d1f2a7e61b40013"
     case modelRefused = "5b0c1b6f6f0c4e3c9d1f2a7e61b40014"
     case memoryBound = "5b0c1b6f6f0c4e3c9d1f2a7e61b40015"
+    case httpFailed = "5b0c1b6f6f0c4e3c9d1f2a7e61b40020"
   }
 
   /// Lines of one kind that are let through in a minute; the rest are counted and told in the next one.

@@ -13,6 +13,11 @@ package enum MountKind {
     ]
     return magic < 0 || !remote.contains(UInt32(truncatingIfNeeded: magic))
   }
+
+  /// Whether files and folders of one mount may name different devices: an overlay (number from statfs(2)).
+  package static func mixesDevices(_ path: Path) -> Bool {
+    path.withCString { lookout_file_system_magic($0) } == 0x794C_7630
+  }
 }
 
 /// What the process costs.

@@ -41,8 +41,8 @@ package final class FlightRecorder: @unchecked Sendable {
 
   /// Bytes of an id that a slot can hold.
   package static let idLimit = slotSize - 17
-  /// The most slots: 256 decoders, and as many classifiers with 256 images each.
-  package static let slotLimit = 256 + 256 * 256
+  /// The most slots: 256 decoders and as many in reserve, and 256 classifiers with 256 images each.
+  package static let slotLimit = 256 * 2 + 256 * 256
   /// How many slots there are.
   package let slots: Int
   private let path: String

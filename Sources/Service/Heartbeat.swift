@@ -21,6 +21,7 @@ package final class Heartbeat: Sendable {
   package let slots: Range<Int>
   private let turns = Atomic<UInt64>(0)
   private let activity = Atomic<UInt8>(0)
+  private let leftAt = Atomic<Int64>(0)
 
   /// `slots`: what the flight recorder is told of this thread's work goes there.
   package init(name: String, slots: Range<Int> = 0..<0) {
@@ -43,7 +44,17 @@ package final class Heartbeat: Sendable {
   package func rest() { change(to: .resting) }
 
   /// Marks that from now on the thread depends on a file system or another process; `begin` or `rest` ends it.
-  package func leave() { change(to: .outside) }
+  package func leave() {
+    leftAt.store(Clock.monotonicNanoseconds(), ordering: .relaxed)
+    change(to: .outside)
+  }
+
+  /// For how many nanoseconds the thread has been outside without a sign of life; 0 when it is not.
+  ///
+  /// Any thread.
+  package func absence(now: Int64) -> Int64 {
+    activity.load(ordering: .relaxed) == Activity.outside.rawValue ? max(0, now - leftAt.load(ordering: .relaxed)) : 0
+  }
 
   /// Runs `body`, in which the thread depends on a file system or another process, and goes on with the work in hand.
   package func outside<T, Failure: Error>(_ body: () throws(Failure) -> T) throws(Failure) -> T {

@@ -3,13 +3,14 @@ package enum ServiceError: Error {
   case model(name: String, file: String, reason: String)
   case sink(name: String, reason: String)
   case state(reason: String)
+  case memory(reason: String)
   case watch(reason: String)
   case listen(reason: String)
 
   /// Whether starting again without a change by the operator cannot help.
   package var isConfigurationFault: Bool {
     switch self {
-    case .model, .sink: true
+    case .model, .sink, .memory: true
     case .state, .watch, .listen: false
     }
   }
@@ -21,6 +22,7 @@ extension ServiceError: CustomStringConvertible {
     case .model(let name, let file, let reason): "model \(name) (\(file)): \(reason)"
     case .sink(let name, let reason): "sink \(name): \(reason)"
     case .state(let reason): "state folder: \(reason)"
+    case .memory(let reason): reason
     case .watch(let reason): "watching: \(reason)"
     case .listen(let reason): reason
     }

@@ -57,6 +57,6 @@ do {
   exit(daemon.serve())
 } catch {
   let isConfigurationFault = error is ConfigurationError || (error as? ServiceError)?.isConfigurationFault ?? false
-  Journal.log(.critical, "\(error)", id: .startFailed)
+  for line in "\(error)".split(separator: "\n") { Journal.log(.critical, String(line), id: .startFailed) }
   exit(isConfigurationFault ? EX_CONFIG : EX_OSERR)
 }

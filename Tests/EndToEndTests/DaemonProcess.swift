@@ -1,11 +1,13 @@
 import Glibc
+import Platform
+import Synchronization
 import TestSupport
 
 /// A real `lookoutd` of this build over a private root, as systemd would run it.
 final class DaemonProcess {
   let scratch: Scratch
   private(set) var process: pid_t = 0
-  private let notifySocket: NotifySocket
+  private let notices: Notices
 
   /// Where this build's programs, plugins and test bundles are.
   static let products: String = {
@@ -34,20 +36,26 @@ final class DaemonProcess {
   init(after: String = "keep", settleMilliseconds: Int = 100) {
     scratch = Scratch()
     for name in ["inbox", "out", "state", "run", "plugins"] { scratch.folder(name) }
-    for sink in ["csv", "json", "sqlite", "example-c"] {
+    for sink in ["csv", "json", "sqlite", "example-c", "faulty"] {
       if let bytes = Files.read("\(Self.products)/liblookout-sink-\(sink).so") {
         Files.write(bytes, to: scratch("plugins/lookout-sink-\(sink).so"))
       }
     }
-    notifySocket = NotifySocket(path: scratch("notify"))
+    notices = Notices(path: scratch("notify"))
     configure(after: after, settleMilliseconds: settleMilliseconds)
   }
 
   deinit {
     if process > 0 { signal(SIGKILL) }
+    notices.close()
   }
 
-  func configure(after: String, settleMilliseconds: Int, extra: String = "") {
+  /// `daemon` and `watch` are lines for these tables, `extra` is text behind everything.
+  func configure(
+    after: String = "keep", settleMilliseconds: Int = 100, sinks: [String] = ["table", "lines", "archive"],
+    model: String = "\(DaemonProcess.repository)/models/default.swiftweights", daemon: String = "",
+    watch: String = "", extra: String = ""
+  ) {
     Files.write(
       Array(
         """
@@ -57,14 +65,16 @@ final class DaemonProcess {
         plugin_dirs = ["\(scratch("plugins"))"]
         workers = 2
         listen = [\((["unix:\(httpSocket)"] + listen).map { "\"\($0)\"" }.joined(separator: ", "))]
+        \(daemon)
         [models.default]
-        file = "\(Self.repository)/models/default.swiftweights"
+        file = "\(model)"
         [watches.inbox]
         path = "\(inbox)"
-        sinks = ["table", "lines", "archive"]
+        sinks = [\(sinks.map { "\"\($0)\"" }.joined(separator: ", "))]
         after = "\(after)"
         settle_ms = \(settleMilliseconds)
         retry_attempts = 1
+        \(watch)
         [sinks.table]
         plugin = "csv"
         path = "\(csv)"
@@ -80,19 +90,19 @@ final class DaemonProcess {
   }
 
   /// Starts the daemon; its standard error goes to `log` in the private root.
-  func start() {
+  ///
+  /// `wrapper`: a program with its arguments that runs it, for example as another user. `environment`: NAME=value.
+  func start(wrapper: [String] = [], arguments more: [String] = [], environment added: [String] = []) {
     process = Program.start(
-      ["\(Self.products)/lookoutd", "--config", configuration],
-      environment: ["NOTIFY_SOCKET=\(notifySocket.path)", "PATH=/usr/bin:/bin"], log: scratch("log"))
+      wrapper + ["\(Self.products)/lookoutd", "--config", configuration] + more,
+      environment: ["NOTIFY_SOCKET=\(scratch("notify"))", "PATH=/usr/bin:/bin"] + added, log: scratch("log"))
   }
 
   /// Waits for a notification with this text, as systemd would; false after `seconds`.
+  ///
+  /// Those before it are forgotten.
   func waitForNotice(_ text: String, seconds: Int = 30) -> Bool {
-    let end = time(nil) + seconds
-    while time(nil) < end {
-      if let message = notifySocket.next(withinMilliseconds: 1000), message.contains(text) { return true }
-    }
-    return false
+    eventually(seconds: seconds) { notices.take(through: text) }
   }
 
   func signal(_ number: Int32) { kill(process, number) }
@@ -104,11 +114,54 @@ final class DaemonProcess {
         process = 0
         return end
       }
-      _ = notifySocket.next(withinMilliseconds: 20)
+      usleep(5_000)
     }
   }
 
   var log: String { Files.text(scratch("log")) }
+
+  /// How many lines of the log hold a text.
+  func logLines(with text: String) -> Int { log.split(separator: "\n").count { $0.contains(text) } }
+}
+
+/// What the daemon told its manager and no test has taken yet.
+///
+/// Read as a manager does, at once and always: a full socket would make the daemon wait.
+private final class Notices: Sendable {
+  private let waiting: Mutex<[String]>
+  private let isClosed: Mutex<Bool>
+  private let listener: Mutex<OwnedThread?>
+
+  init(path: String) {
+    waiting = Mutex([])
+    isClosed = Mutex(false)
+    listener = Mutex(nil)
+    let bound = Bell()
+    let thread = OwnedThread(name: "notices") { [self] in
+      let socket = NotifySocket(path: path)
+      bound.ring()
+      while !isClosed.withLock({ $0 }) {
+        if let text = socket.next(withinMilliseconds: 100) { waiting.withLock { $0.append(text) } }
+      }
+    }
+    listener.withLock { $0 = thread }
+    bound.wait(for: .seconds(60))
+  }
+
+  /// Ends the listening.
+  func close() {
+    isClosed.withLock { $0 = true }
+    listener.withLock { $0 }?.join()
+  }
+
+  /// Forgets everything up to the first one with a text; false if there is none.
+  func take(through text: String) -> Bool {
+    waiting.withLock { waiting in
+      guard let index = waiting.firstIndex(where: { $0.contains(text) }) else { return false }
+      waiting.removeFirst(index + 1)
+      return true
+    }
+  }
 }
 
 /// Polls a condition that another process brings about; false when it did not come in time.

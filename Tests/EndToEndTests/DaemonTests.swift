@@ -55,32 +55,6 @@ struct DaemonTests {
     #expect(results.isWhole)
   }
 
-  @Test func badInputIsRecordedAndHoldsUpNothing() {
-    let daemon = DaemonProcess()
-    daemon.start()
-    #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")
-    Files.write(Array("this is no picture\n".utf8), to: "\(daemon.inbox)/text.jpg")
-    Files.write([], to: "\(daemon.inbox)/empty.jpg")
-    Files.write(Array(TestPicture.bmp(number: 3).prefix(500)), to: "\(daemon.inbox)/cut.bmp")
-    mkdir("\(daemon.inbox)/folder.jpg", 0o755)
-    mkfifo("\(daemon.inbox)/pipe.jpg", 0o644)
-    symlink("/etc/passwd", "\(daemon.inbox)/link.jpg")
-    Files.write(TestPicture.bmp(number: 4), to: "\(daemon.inbox)/new\nline.bmp")
-    Files.write(TestPicture.bmp(number: 5), to: Array("\(daemon.inbox)/latin-".utf8) + [0xE9] + Array(".bmp".utf8))
-    Files.write(TestPicture.bmp(number: 6), to: "\(daemon.inbox)/good.bmp")
-    #expect(eventually { Results(of: daemon).sqlite.contains("good.bmp") }, "\(daemon.log)")
-    let isQuarantined = eventually {
-      let names = Files.names(in: daemon.quarantine)
-      return ["text.jpg", "empty.jpg", "cut.bmp"].allSatisfy {
-        names.contains($0) && names.contains("\($0).reason.txt")
-      }
-    }
-    #expect(isQuarantined, "\(Files.names(in: daemon.quarantine)) \(daemon.log)")
-    #expect(Files.exists("\(daemon.inbox)/link.jpg"))
-    daemon.signal(SIGTERM)
-    #expect(daemon.waitForExit() == 0)
-  }
-
   @Test func answeredFilesMoveOrGoAsConfigured() {
     let daemon = DaemonProcess(after: "delete")
     daemon.start()

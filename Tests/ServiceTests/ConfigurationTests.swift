@@ -1,3 +1,4 @@
+import Glibc
 import Service
 import TestSupport
 import Testing
@@ -81,6 +82,15 @@ struct ConfigurationTests {
     (["settle_ms = 10": "recursive = ‸1"], "[watches.inbox] recursive must be true or false"),
     (["settle_ms = 10": "mode = ‸\"never\""], "[watches.inbox] mode must be one of auto, events, poll, not \"never\""),
     (["settle_ms = 10": "model = ‸\"other\""], "[watches.inbox] model \"other\" is not there; there are: default"),
+    (
+      ["settle_ms = 10": "order = ‸\"random\""],
+      "[watches.inbox] order must be one of oldest-first, newest-first, as-found, not \"random\""
+    ),
+    (["workers = 2": "memory_limit = ‸\"much\""], "[daemon] memory_limit must be a size such as \"800M\" or \"2G\""),
+    (["workers = 2": "memory_limit = ‸800"], "[daemon] memory_limit must be a size"),
+    (["workers = 2": "memory_limit = ‸\"99999999999999999G\""], "[daemon] memory_limit must be a size"),
+    (["workers = 2": "retention = ‸\"0d\""], "[daemon] retention must be a time such as \"30d\""),
+    (["workers = 2": "state_dir = ‸\"$/in/state\""], "[daemon] state_dir "),
     (["settle_ms = 10": "include = ‸\"*.jpg\""], "[watches.inbox] include must be a list of strings"),
     (["sinks = [\"csv\"]": "sinks = ‸[\"sql\"]"], "[watches.inbox] sink \"sql\" is not there; there are: csv"),
     (["sinks = [\"csv\"]": "sinks = ‸[]"], "[watches.inbox] sinks must name at least one of: csv"),
@@ -91,7 +101,7 @@ struct ConfigurationTests {
     (["on_failure = \"quarantine:$/bad\"": "on_failure = ‸\"drop\""], "[watches.inbox] on_failure must be "),
     (
       ["on_failure = \"quarantine:$/bad\"": "on_failure = ‸\"quarantine:$/in/bad\""],
-      "[watches.inbox] on_failure is below"
+      "[watches.inbox] on_failure "
     ),
     (["file = \"$/model\"": "file = ‸\"$/gone\""], "[models.default] file "),
   ])
@@ -104,18 +114,43 @@ struct ConfigurationTests {
 
   @Test(arguments: [
     ("‸[extra]\na = 1\n", "unknown table extra; there are: "),
-    ("‸[sinks.two]\nplugin = \"json\"\npath = \"$/out.csv\"\n", "[sinks.two] writes to "),
-    ("‸[sinks.two]\nplugin = \"json\"\npath = \"$/in/out.json\"\n", "[sinks.two] writes to "),
+    ("[sinks.two]\nplugin = \"json\"\npath = ‸\"$/out.csv\"\n", "[sinks.two] writes to "),
+    ("[sinks.two]\nplugin = \"json\"\npath = ‸\"$/in/out.json\"\n", "[sinks.two] writes to "),
+    ("[sinks.two]\nplugin = \"json\"\npath = ‸\"$/link/out.json\"\n", "[sinks.two] writes to "),
+    ("[sinks.two]\nplugin = \"json\"\npath = ‸\"$/in2/../in/new/out.json\"\n", "[sinks.two] writes to "),
+    ("[sinks.two]\nplugin = \"json\"\npath = ‸\"$/away/../out.csv\"\n", "[sinks.two] writes to "),
+    ("[watches.two]\npath = ‸\"$/link\"\nsinks = [\"csv\"]\n", "[watches.two] path "),
+    (
+      "[watches.two]\npath = \"$/in2\"\nsinks = [\"csv\"]\nafter = ‸\"move:$/link/done\"\n",
+      "[watches.two] after moves to "
+    ),
+    (
+      "[watches.two]\npath = \"$/in2/a/b\"\nsinks = [\"csv\"]\nafter = ‸\"move:$/in2/a\"\n",
+      "[watches.two] after moves to "
+    ),
     ("‸[sinks.two]\npath = \"$/out.json\"\n", "[sinks.two] lacks plugin, a string"),
     ("[watches.two]\npath = ‸\"$/in/sub/\"\nsinks = [\"csv\"]\n", "[watches.two] path "),
     ("[watches.two]\npath = ‸\"$/in\"\nsinks = [\"csv\"]\n", "[watches.two] path "),
   ])
   func checksTheTablesAgainstEachOther(_ more: String, _ reason: String) {
-    scratch.folder("in/sub")
+    for folder in ["in/sub", "away", "in2/a", "in2/a/b"] { scratch.folder(folder) }
+    symlink(scratch("in"), scratch("link"))
     let document = Self.document(more: more)
     let found = problems(document)
     #expect(found.map(\.position.line) == marks(document).map(\.line), "\(found)")
     #expect(found.first?.reason.hasPrefix(reason) == true, "\(found)")
+  }
+
+  @Test func readsSizesTimesAndOrder() throws {
+    let text = Self.document([
+      "workers = 2": "memory_limit = \"2G\"\nretention = \"12h\"", "settle_ms = 10": "order = \"as-found\"",
+    ])
+    let configuration = try Configuration.parse(
+      Array(text.replacing("$", with: scratch.path).utf8), file: "lookout.toml")
+    #expect(configuration.daemon.memoryLimitBytes == 2 << 30)
+    #expect(configuration.daemon.retentionSeconds == 43_200)
+    #expect(configuration.watches.first?.order == .asFound)
+    #expect(configuration.places["daemon.memory_limit"] == FilePosition(line: 2, column: 16))
   }
 
   @Test func aNeighbourIsNoOverlap() {

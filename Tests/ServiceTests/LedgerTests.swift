@@ -178,10 +178,13 @@ struct LedgerTests {
     try ledger.disposed([("a1", .disposed, nil), ("a2", .disposed, nil)], now: 20)
     try ledger.disposed([("a3", .disposed, nil)], now: 90)
     var asked: [String] = []
-    let forgotten = try ledger.prune(olderThan: 50) { _, path, identity in
-      asked.append(String(decoding: path, as: UTF8.self))
-      return identity.inode == 2
+    let isNeeded = { (history: ArrivalHistory) -> Bool in
+      asked.append(String(decoding: history.arrival.path, as: UTF8.self))
+      return history.arrival.identity.inode == 2
     }
+    #expect(try ledger.prune(olderThan: 5, isNeeded: isNeeded) == 0)
+    #expect(asked.isEmpty)
+    let forgotten = try ledger.prune(olderThan: 50, isNeeded: isNeeded)
     #expect(forgotten == 1)
     #expect(asked == ["/in/1.jpg", "/in/2.jpg"])
     #expect(try ledger.answer(sha256: "aa", modelDigest: "m1") == nil)
@@ -189,5 +192,41 @@ struct LedgerTests {
     let known = try ledger.known((1...5).map { identity($0) }, watch: "inbox", paths: paths)
     #expect(known == [false, true, true, true, true])
     #expect(try ledger.counts().disposed == 3)
+  }
+
+  @Test func forgetsNothingThatASinkStillHasToGet() throws {
+    try admit([1, 2], to: ledger)
+    try ledger.commit([outcome(1, sinks: ["csv"]), outcome(2, sinks: ["csv"])], now: 10)
+    try ledger.advance(sink: "csv", to: 2, position: "p", rejected: [(1, "too long")])
+    try ledger.disposed([("a1", .disposed, nil), ("a2", .disposed, nil)], now: 20)
+    #expect(try ledger.prune(olderThan: 50, isNeeded: { _ in false }) == 1)
+    #expect(try ledger.history(of: .id("a1")).count == 1)
+    #expect(try ledger.redrive(sink: "csv", now: 60) == 1)
+    #expect(try ledger.prune(olderThan: 99, isNeeded: { _ in false }) == 0)
+    try ledger.advance(sink: "csv", to: 3, position: "q")
+    #expect(try ledger.prune(olderThan: 99, isNeeded: { _ in false }) == 1)
+  }
+
+  @Test func pruningRestsBetweenItsStepsAndEndsWhenTold() throws {
+    for start in stride(from: 1, to: 4_000, by: 500) {
+      let numbers = Array(start..<start + 500)
+      try admit(numbers, to: ledger)
+      try ledger.withdraw(numbers.map { "a\($0)" }, as: .ignored, now: 5)
+    }
+    var rests = 0
+    let some = try ledger.prune(
+      olderThan: 50, isNeeded: { _ in false },
+      pause: {
+        rests += 1
+        return rests < 2
+      })
+    #expect(rests == 2 && some > 0 && some < 4_000)
+    #expect(try some + ledger.prune(olderThan: 50, isNeeded: { _ in false }) == 4_000)
+  }
+
+  @Test func theLogStaysSmallHoweverMuchIsWritten() throws {
+    for number in 1...3_000 { try admit([number], to: ledger) }
+    let log = try FileManager.default.attributesOfItem(atPath: fixture.path + "-wal")[.size] as? Int ?? 0
+    #expect(log > 0 && log < 17 << 20)
   }
 }

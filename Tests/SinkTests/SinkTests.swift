@@ -4,33 +4,67 @@ import SinkProtocol
 import Testing
 
 /// Where the built programs and plugins lie: beside the test bundle.
-private let products: String = {
+let products: String = {
   let bundle = CommandLine.arguments[0]
   return String(bundle[..<(bundle.lastIndex(of: "/") ?? bundle.startIndex)])
 }()
 
-private func makeFolder() -> String {
+func makeFolder() -> String {
   var template = Array("/tmp/lookout-sinks-XXXXXX".utf8CString)
   mkdtemp(&template)
   return template.withUnsafeBytes { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
 }
 
-private func record(_ number: Int) -> ResultRecord {
+func contents(_ path: String) -> [UInt8] {
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  guard descriptor >= 0 else { return [] }
+  defer { close(descriptor) }
+  var bytes: [UInt8] = []
+  var block = [UInt8](repeating: 0, count: 65536)
+  while true {
+    let count = read(descriptor, &block, block.count)
+    guard count > 0 else { return bytes }
+    bytes += block[..<count]
+  }
+}
+
+func record(_ number: Int) -> ResultRecord {
   ResultRecord(
     id: "id-\(number)-", timeNanoseconds: 1_700_000_000_123_456_789, watch: "inbox",
     path: Array("/in/a,\"\n".utf8) + [0xFF], sha256: "ab", status: .ok, width: 3, height: 4, model: "default",
     modelDigest: "cd", predictions: [.init(rank: 1, index: 7, label: "=cat", score: 0.25)])
 }
 
-private func entries(_ range: Range<Int>) -> [OutboxEntry] {
+func entries(_ range: Range<Int>) -> [OutboxEntry] {
   range.map { OutboxEntry(sequence: UInt64($0), record: record($0).encoded()) }
 }
 
-private func start(_ plugin: String, _ config: String, at position: String = "") throws(SinkProcessError) -> SinkProcess
-{
+func start(
+  _ plugin: String, _ config: String, at position: String = "",
+  deadlines: SinkProcess.Deadlines = SinkProcess.Deadlines()
+) throws(SinkProcessError) -> SinkProcess {
   try SinkProcess(
     hostPath: "\(products)/lookout-sink-host", pluginPath: "\(products)/liblookout-sink-\(plugin).so", name: plugin,
-    config: config, resumePosition: position)
+    config: config, resumePosition: position, deadlines: deadlines)
+}
+
+func occurrences(of word: String, in bytes: [UInt8]) -> Int {
+  let word = Array(word.utf8)
+  guard bytes.count >= word.count else { return 0 }
+  return (0...(bytes.count - word.count)).count { bytes[$0...].starts(with: word) }
+}
+
+/// The names that a shared object defines for others, as `nm` of the binary utilities lists them.
+func exportedSymbols(of path: String) -> [String] {
+  guard let listing = popen("nm -D --defined-only --extern-only '\(path)'", "re") else { return [] }
+  defer { pclose(listing) }
+  var names: [String] = []
+  var line = [CChar](repeating: 0, count: 4096)
+  while fgets(&line, Int32(line.count), listing) != nil {
+    let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    if let name = text.split(whereSeparator: \.isWhitespace).last { names.append(String(name)) }
+  }
+  return names
 }
 
 @Suite(.timeLimit(.minutes(1)))
@@ -112,6 +146,12 @@ struct SinkConformanceTests {
         continue
       }
     }
+  }
+
+  /// A second symbol could clash with one of the host's or of a library, unseen until a call goes astray.
+  @Test(arguments: plugins) func exportsItsOneSymbolAndNoOther(plugin: String) {
+    #expect(exportedSymbols(of: "\(products)/liblookout-sink-\(plugin).so") == ["lookout_sink_v1"])
+  }
   }
 
   @Test func aRecordThatIsNoneIsNotTaken() throws {

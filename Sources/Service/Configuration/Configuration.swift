@@ -7,12 +7,14 @@ package struct Configuration: Equatable, Sendable {
   package var models: [ModelSettings] = []
   package var watches: [WatchSettings] = []
   package var sinks: [SinkSettings] = []
+  /// Where tables and keys stand in the file, such as `watches.inbox.path`, for what is found wrong later.
+  package var places: [String: FilePosition] = [:]
 
   /// The largest batch of any model.
   package var maxBatch: Int { models.map(\.maxBatch).max() ?? 1 }
 
-  /// How many things the decoders and classifiers have in hand at once.
-  package var slotsInHand: Int { daemon.workers * (1 + maxBatch) }
+  /// How many things the decoders, as many in reserve, and the classifiers have in hand at once.
+  package var slotsInHand: Int { daemon.workers * (2 + maxBatch) }
 
   /// Whether only models and the addresses listened on differ, so that they can be swapped without a break.
   package func isSame(exceptModels other: Configuration) -> Bool {

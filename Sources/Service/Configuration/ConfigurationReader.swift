@@ -25,6 +25,7 @@ struct ConfigurationReader {
     problems += root.finish()
     checkReferences(configuration)
     checkFolders(configuration)
+    configuration.places = places
     return configuration
   }
 
@@ -60,11 +61,14 @@ struct ConfigurationReader {
     var reader = TableReader("daemon", table)
     var settings = DaemonSettings()
     let listenPlace = reader.place(of: "listen")
+    for key in ["state_dir", "runtime_dir", "memory_limit"] { places["daemon.\(key)"] = reader.place(of: key) }
     settings.stateDir = reader.string("state_dir", default: settings.stateDir)
     settings.runtimeDir = reader.string("runtime_dir", default: settings.runtimeDir)
     settings.pluginDirs = reader.strings("plugin_dirs", default: settings.pluginDirs)
     settings.workers = reader.integer("workers", default: Self.processors, in: 1...256)
     settings.stopTimeoutSeconds = reader.integer("stop_timeout_s", default: settings.stopTimeoutSeconds, in: 1...3600)
+    settings.memoryLimitBytes = reader.size("memory_limit", default: 0)
+    settings.retentionSeconds = reader.duration("retention", default: settings.retentionSeconds)
     let addresses =
       reader.placedStrings("listen") ?? [("unix:\(settings.runtimeDir)/http.sock", listenPlace)]
     for address in addresses {
@@ -98,7 +102,9 @@ struct ConfigurationReader {
   private mutating func sink(_ name: String, _ table: TOMLValue) -> SinkSettings {
     var reader = TableReader("sinks.\(name)", table)
     let plugin = reader.requiredString("plugin")
-    let settings = SinkSettings(name: name, plugin: plugin, optionsJSON: reader.restAsJSON())
+    for (key, position) in reader.positions { places["sinks.\(name).\(key)"] = position }
+    let settings = SinkSettings(
+      name: name, plugin: plugin, paths: reader.paths, optionsJSON: reader.restAsJSON())
     problems += reader.finish()
     return settings
   }
@@ -169,60 +175,11 @@ struct ConfigurationReader {
           "[watches.\(watch.name)] sink \"\(sink)\" is not there; there are: \(sinks.joined(separator: ", "))")
       }
     }
-    var outputs: [String: String] = [:]
-    for sink in configuration.sinks {
-      guard let output = Self.output(of: sink) else { continue }
-      if let other = outputs.updateValue(sink.name, forKey: output) {
-        problem(at: "sinks.\(sink.name)", "[sinks.\(sink.name)] writes to \(output), and so does [sinks.\(other)]")
-      }
-      for watch in configuration.watches where Self.isBelow(output, watch.path) {
-        problem(
-          at: "sinks.\(sink.name)", "[sinks.\(sink.name)] writes to \(output), which is below the inbox \(watch.path)")
-      }
-    }
-  }
-
-  /// The `path` of a sink's options, if it has one.
-  private static func output(of sink: SinkSettings) -> String? {
-    guard let start = sink.optionsJSON.firstRange(of: "\"path\":\"") else { return nil }
-    return String(sink.optionsJSON[start.upperBound...].prefix { $0 != "\"" })
-  }
-
-  private static func isBelow(_ path: String, _ folder: String) -> Bool {
-    path == folder || path.hasPrefix(folder + "/")
   }
 
   private mutating func checkFolders(_ configuration: Configuration) {
-    for (index, watch) in configuration.watches.enumerated() {
-      let place = "watches.\(watch.name).path"
-      guard watch.path.hasPrefix("/") else {
-        problem(at: place, "[watches.\(watch.name)] path must be absolute, not \"\(watch.path)\"")
-        continue
-      }
-      let status = try? FileStatus.of(Path(watch.path), followingLinks: true)
-      if status?.kind != .directory {
-        problem(at: place, "[watches.\(watch.name)] path \(watch.path) is no folder; make it, or correct the path")
-      }
-      for other in configuration.watches[..<index]
-      where Self.isBelow(watch.path, other.path) || Self.isBelow(other.path, watch.path) {
-        problem(at: place, "[watches.\(watch.name)] path \(watch.path) overlaps [watches.\(other.name)] \(other.path)")
-      }
-      for each in configuration.watches {
-        if case .move(let directory) = watch.after, Self.isBelow(directory, each.path) {
-          problem(
-            at: "watches.\(watch.name).after",
-            "[watches.\(watch.name)] after moves to \(directory), which is below the inbox \(each.path)")
-        }
-        if Self.isBelow(watch.onFailure, each.path) {
-          problem(
-            at: "watches.\(watch.name).on_failure", "[watches.\(watch.name)] on_failure is below the inbox \(each.path)"
-          )
-        }
-      }
-    }
-    for model in configuration.models
-    where (try? FileStatus.of(Path(model.file), followingLinks: true))?.kind != .regular {
-      problem(at: "models.\(model.name).file", "[models.\(model.name)] file \(model.file) is not there")
-    }
+    var checks = FolderChecks(configuration)
+    checks.run()
+    for (place, reason) in checks.problems { problem(at: place, reason) }
   }
 }

@@ -8,6 +8,10 @@ package struct DaemonSettings: Equatable, Sendable {
   /// Decoder threads, and as many classifier threads.
   package var workers = 2
   package var stopTimeoutSeconds = 60
+  /// The most memory that may be planned for, in bytes; 0 for no limit.
+  package var memoryLimitBytes = 0
+  /// How long the ledger remembers a file that is gone, in seconds.
+  package var retentionSeconds = 30 * 86_400
   /// Where HTTP is served; empty for nowhere.
   package var listen: [ListenAddress] = []
 
@@ -82,8 +86,16 @@ package struct WatchSettings: Equatable, Sendable {
 
 /// `[sinks.NAME]`: a plugin and its own options.
 package struct SinkSettings: Equatable, Sendable {
+  /// A key and its text.
+  package struct Option: Equatable, Sendable {
+    package var key: String
+    package var value: String
+  }
+
   package var name: String
   package var plugin: String
+  /// The plugin's options that are absolute paths, in the order of the file.
+  package var paths: [Option]
   /// The rest of the table as a JSON object; the plugin reads it strictly.
   package var optionsJSON: String
 }

@@ -35,6 +35,17 @@ struct TableReader {
   /// Ask before taking it.
   func place(of key: String) -> FilePosition { entries.first { $0.key == key }?.value.position ?? position }
 
+  /// Where each key that nobody asked for yet stands.
+  var positions: [(key: String, position: FilePosition)] { entries.map { ($0.key, $0.value.position) } }
+
+  /// Of the keys that nobody asked for yet, those that are absolute paths.
+  var paths: [SinkSettings.Option] {
+    entries.compactMap { entry in
+      guard case .string(let text) = entry.value.content, text.hasPrefix("/") else { return nil }
+      return SinkSettings.Option(key: entry.key, value: text)
+    }
+  }
+
   private mutating func mismatch(_ key: String, _ value: TOMLValue, _ wanted: String) {
     problem(value.position, "[\(name)] \(key) must be \(wanted)")
   }
@@ -64,6 +75,35 @@ struct TableReader {
       return fallback
     }
     return number
+  }
+
+  /// A number of bytes, such as "800M": K, M and G are powers of 1024; "none" is 0.
+  mutating func size(_ key: String, default fallback: Int) -> Int {
+    scaled(key, default: fallback, units: ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30], none: "none") {
+      "a size such as \"800M\" or \"2G\", or \"none\""
+    }
+  }
+
+  /// A time in seconds, such as "30d" or "12h".
+  mutating func duration(_ key: String, default fallback: Int) -> Int {
+    scaled(key, default: fallback, units: ["s": 1, "m": 60, "h": 3600, "d": 86_400], none: nil) {
+      "a time such as \"30d\", \"12h\" or \"90m\""
+    }
+  }
+
+  private mutating func scaled(
+    _ key: String, default fallback: Int, units: [Character: Int], none: String?, wanted: () -> String
+  ) -> Int {
+    guard let value = take(key) else { return fallback }
+    if case .string(let text) = value.content {
+      if text == none { return 0 }
+      if let last = text.last, let unit = units[last], let number = Int(text.dropLast()), number > 0 {
+        let (product, overflow) = number.multipliedReportingOverflow(by: unit)
+        if !overflow { return product }
+      }
+    }
+    mismatch(key, value, wanted())
+    return fallback
   }
 
   mutating func boolean(_ key: String, default fallback: Bool) -> Bool {

@@ -2,6 +2,7 @@
 // its failure is recorded: keep, delete, move or quarantine. It never touches a file that is not the one answered, and
 // every step can be done again after a crash. A file that cannot leave now is postponed and holds up no other.
 
+internal import Hashing
 internal import Platform
 internal import Synchronization
 
@@ -9,12 +10,15 @@ internal import Synchronization
 final class Disposer: Sendable {
   private let ledger: Ledger
   private let tally: Tally
+  private let isReachable: @Sendable (String) -> Bool
   private let bell = Bell()
   private let isEnding = Mutex(false)
   private let isAborted = Flag()
   let heartbeat = Heartbeat(name: "dispose")
 
-  init(ledger: Ledger, tally: Tally) {
+  /// `isReachable`: whether the file system of a watch of that name answers, as far as is known.
+  init(ledger: Ledger, tally: Tally, isReachable: @escaping @Sendable (String) -> Bool) {
+    self.isReachable = isReachable
     self.ledger = ledger
     self.tally = tally
   }
@@ -69,7 +73,7 @@ final class Disposer: Sendable {
     for leaving in ready where !isAborted.isSet {
       heartbeat.beat()
       let disposition = leaving.rejectedBy.isEmpty ? leaving.disposition : leaving.disposition.staying
-      if let end = heartbeat.outside({ dispose(leaving.arrival, disposition) }) {
+      if let end = heartbeat.outside({ dispose(leaving.arrival, disposition, sha256: leaving.sha256) }) {
         done.append(end)
       } else {
         postponed.append((leaving.arrival.id, now + Self.wait(after: leaving.arrival.attempts)))
@@ -87,14 +91,50 @@ final class Disposer: Sendable {
   /// minute.
   static func wait(after attempts: Int) -> Int64 { min(60, 1 << Int64(min(attempts, 6))) * 1_000_000_000 }
 
+  /// Whether the file that was answered is still at its path.
+  ///
+  /// A change of mode, owner or number of links changes the identity, but not the bytes, whose digest decides then.
+  ///
+  /// - Throws: `PlatformError` when that cannot be told now, for example because its file system is not mounted.
+  private func isStillThere(_ arrival: Arrival, sha256: String) throws(PlatformError) -> Bool {
+    let path = Path(arrival.path)
+    do throws(PlatformError) {
+      var identity = try FileStatus.of(path, followingLinks: false).identity
+      if identity == arrival.identity { return true }
+      identity.ctimeNanoseconds = arrival.identity.ctimeNanoseconds
+      guard identity == arrival.identity, !sha256.isEmpty else { return false }
+      var bytes: [UInt8] = []
+      let file = try FileDescriptor.open(path, flags: [.readOnly, .noFollow, .nonBlocking])
+      try file.readAll(into: &bytes, expecting: Int(identity.size))
+      return bytes.withUnsafeBytes { SHA256.hexDigest(of: $0) } == sha256
+    } catch {
+      guard error.isNotFound, path.isSurelyGone(fromDevice: arrival.identity.device) else { throw error }
+      return false
+    }
+  }
+
+  /// Where a file went that a crash cut off between its move and the ledger's knowledge of it.
+  ///
+  /// A rename keeps inode, size and mtime; under another name, or after a copy, it is not found, which loses no file.
+  private static func moved(_ arrival: Arrival, into directory: Path) -> Path? {
+    let target = directory.appending(Path(arrival.path).lastComponent)
+    guard let status = try? FileStatus.of(target, followingLinks: false), status.inode == arrival.identity.inode,
+      status.device == arrival.identity.device, status.size == arrival.identity.size,
+      status.mtimeNanoseconds == arrival.identity.mtimeNanoseconds
+    else { return nil }
+    return target
+  }
+
   /// Lets one file go; nil if it cannot leave now and is to be tried again later.
   private func dispose(
-    _ arrival: Arrival, _ disposition: Disposition
+    _ arrival: Arrival, _ disposition: Disposition, sha256: String
   ) -> (id: String, state: ArrivalState, finalPath: [UInt8]?)? {
     let source = Path(arrival.path)
-    let status = try? FileStatus.of(source, followingLinks: false)
-    let isOurs = status?.identity == arrival.identity
     do throws(PlatformError) {
+      guard isReachable(arrival.watch) else {
+        throw .system(call: "the file system does not answer", path: source.displayed, errno: 110)
+      }
+      let isOurs = try isStillThere(arrival, sha256: sha256)
       switch disposition {
       case .keep:
         tally.disposed.add()
@@ -105,12 +145,15 @@ final class Disposer: Sendable {
         return (arrival.id, .disposed, nil)
       case .move(let directory):
         if isOurs { try Directory.create(Path(directory), mode: 0o750) }
-        let target = isOurs ? try moveFile(from: source, intoDirectory: Path(directory)) : nil
+        let target =
+          isOurs
+          ? try moveFile(from: source, intoDirectory: Path(directory))
+          : Self.moved(arrival, into: Path(directory))
         tally.disposed.add()
         return (arrival.id, .disposed, target?.bytes)
       case .quarantine(let directory, let reason):
         let cell = QuarantineCell(arrival: arrival, reason: reason, directory: Path(directory))
-        let target = isOurs ? try cell.take(source) : nil
+        let target = isOurs ? try cell.take(source) : cell.find(source)
         tally.quarantined.add()
         Journal.log(
           .warning, "\(source.displayed) is quarantined: \(reason)", id: .quarantined,

@@ -39,6 +39,18 @@ package struct QuarantineCell {
     throw .system(call: "quarantine", path: directory.displayed, errno: 17)
   }
 
+  /// Where the file lies already, if a crash came between its move and the ledger's knowledge of it.
+  func find(_ source: Path) -> Path? {
+    for number in 0..<10_000 {
+      let target = directory.appending(name(source.lastComponent, number))
+      let note = directory.appending(name(source.lastComponent, number) + Array(".reason.txt".utf8))
+      guard let held = try? AtomicFile.read(note, limit: 64 << 10) else { return nil }
+      guard String(decoding: held, as: UTF8.self).contains(arrival.id) else { continue }
+      return (try? FileStatus.of(target, followingLinks: false)) == nil ? nil : target
+    }
+    return nil
+  }
+
   private func text(_ source: Path) -> String {
     """
     reason: \(reason)

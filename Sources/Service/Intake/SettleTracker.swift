@@ -77,6 +77,9 @@ package struct SettleTracker {
     waiting[key] = entry
   }
 
+  /// Looks at a file again at a moment; all else that is known of it stays.
+  package mutating func delay(_ key: [UInt8], until due: Int64) { waiting[key]?.due = due }
+
   /// Looks at a file no sooner than at a moment, as one whose writer did not say that it was done.
   package mutating func postpone(_ key: [UInt8], until due: Int64, now: Int64) {
     var entry = waiting[key] ?? newcomer(now)

@@ -94,12 +94,22 @@ extension WatchTurn {
       settle(key, status, isComplete: false, origin) { turn in
         turn.tree.admits(name: path.lastComponent) == true ? nil : "it cannot be read: \(error)"
       }
+    case .file(let status, _, _) where Self.mayChangeUnseen(status):
+      tracker.delay(key, until: Clock.monotonicNanoseconds() + Self.tickNanoseconds)
     case .file(let status, let format, let isComplete):
       settle(key, status, isComplete: isComplete, origin) { turn in
         turn.tree.admits(name: path.lastComponent) ?? (format != nil)
           ? nil : "neither its name nor its content is a picture's"
       }
     }
+  }
+
+  /// A time stamp of a file moves on with the kernel's clock tick only; what was changed within this one could change again
+  /// and look the same.
+  private static let tickNanoseconds: Int64 = 12_000_000
+
+  private static func mayChangeUnseen(_ status: FileStatus) -> Bool {
+    abs(Clock.wallNanoseconds() - status.ctimeNanoseconds) < tickNanoseconds
   }
 
   /// Tells the tracker what was seen; a file whose waiting is over is made ready, or passed over for a reason.

@@ -135,6 +135,8 @@ package struct OutboxEntry: Equatable, Sendable {
 package struct ReadyArrival: Equatable, Sendable {
   package var arrival: Arrival
   package var disposition: Disposition
+  /// Of the bytes that were answered; empty when they could not be read.
+  package var sha256: String
   /// Sinks that refused the record for good, so that it lies in the dead letters instead: the promise allows such a
   /// file to leave its inbox into quarantine only, or to stay.
   package var rejectedBy: [String]

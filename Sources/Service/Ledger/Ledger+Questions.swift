@@ -127,11 +127,11 @@ extension Ledger {
     }
   }
 
-  private static var historyColumns: String {
+  static var historyColumns: String {
     "\(arrivalColumns), state, admitted_ns, finished_ns, sha256, final_path, reason, awaiting, key"
   }
 
-  private func history(_ row: Statement) -> ArrivalHistory {
+  func history(_ row: Statement) -> ArrivalHistory {
     ArrivalHistory(
       arrival: arrival(row), state: ArrivalState(rawValue: Int(row.integer(10))) ?? .seen,
       admittedNanoseconds: row.integer(11), finishedNanoseconds: row.isNull(12) ? nil : row.integer(12),

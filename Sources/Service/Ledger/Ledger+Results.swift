@@ -36,7 +36,7 @@ extension Ledger {
       let query = try database.statement(
         """
         SELECT \(Self.arrivalColumns), disposition, (SELECT group_concat(DISTINCT name) FROM dead_letters
-          JOIN sinks ON sinks.key = dead_letters.sink WHERE dead_letters.arrival = arrivals.key)
+          JOIN sinks ON sinks.key = dead_letters.sink WHERE dead_letters.arrival = arrivals.key), sha256
         FROM arrivals WHERE state = 1 AND awaiting <= 0 AND due_ns <= ?2 ORDER BY due_ns, key LIMIT ?1
         """, as: "list arrivals to dispose of")
       defer { query.reset() }
@@ -50,7 +50,8 @@ extension Ledger {
             path: database.path, operation: "read the disposition of \(arrival.id)", detail: "it has an unknown form")
         }
         let sinks = query.text(11).split(separator: ",").map(String.init)
-        ready.append(ReadyArrival(arrival: arrival, disposition: disposition, rejectedBy: sinks))
+        ready.append(
+          ReadyArrival(arrival: arrival, disposition: disposition, sha256: query.text(12), rejectedBy: sinks))
       }
       return ready
     }

@@ -1,65 +1,82 @@
 extension Ledger {
+  /// How many rows a step of the upkeep looks at, while which other threads may have to wait.
+  static let upkeepRows: Int64 = 1_024
+
   /// Forgets arrivals that ended before a time and whose files are gone, and answers not used since; returns how many
   /// arrivals.
   ///
-  /// `exists` is asked without the lock, once for each such arrival: is this very file still at this path? Answer true
-  /// while a watch is offline, or its files will be new arrivals when it returns. Works in short steps, so that other
-  /// threads wait no longer than for one of them.
+  /// `isNeeded` is asked without the lock, once for each such arrival: is this very file still at its path, or in
+  /// quarantine? Answer true while a watch is offline, or its files will be new arrivals when it returns. Works in short
+  /// steps; `pause` is called between them and ends the work with false.
   package func prune(
-    olderThan time: Int64, exists: (_ watch: String, _ path: [UInt8], _ identity: FileIdentity) -> Bool
+    olderThan time: Int64, isNeeded: (ArrivalHistory) -> Bool, pause: () -> Bool = { true }
   ) throws(LedgerError) -> Int {
-    let last = try exclusively { () throws(LedgerError) -> Int64 in
-      try database.integer("SELECT max(key) FROM arrivals", as: "prune")
-    }
-    let step: Int64 = 2_048
     var forgotten = 0
-    for start in stride(from: Int64(0), through: last, by: Int(step)) {
-      let candidates = try finished(from: start, upTo: start + step, before: time)
-      let gone = candidates.filter { !exists($0.watch, $0.path, $0.identity) }
-      guard !gone.isEmpty else { continue }
-      try writing(as: "prune") { () throws(LedgerError) in
-        for arrival in gone {
-          let delete = try database.statement(
-            "DELETE FROM arrivals WHERE id = ?1 AND state >= 2", as: "forget \(arrival.id)")
-          try delete.bind(1, arrival.id)
-          forgotten += try delete.run()
+    var next = try bound("SELECT min(key) FROM arrivals")
+    let last = try bound("SELECT max(key) FROM arrivals")
+    while next <= last {
+      let candidates = try finished(from: next, upTo: next + Self.upkeepRows, before: time)
+      next += Self.upkeepRows
+      let gone = candidates.filter { !isNeeded($0) }
+      if !gone.isEmpty {
+        forgotten += try writing(as: "prune") { () throws(LedgerError) -> Int in
+          var count = 0
+          for history in gone {
+            let delete = try database.statement(
+              """
+              DELETE FROM arrivals WHERE id = ?1 AND state >= 2
+                AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE dead_letters.arrival = arrivals.key)
+                AND NOT EXISTS (SELECT 1 FROM records WHERE records.arrival = arrivals.key)
+              """, as: "forget \(history.arrival.id)")
+            try delete.bind(1, history.arrival.id)
+            count += try delete.run()
+          }
+          return count
         }
       }
+      guard pause() else { return forgotten }
     }
-    try pruneAnswers(olderThan: time, step: step)
+    try pruneAnswers(olderThan: time, pause: pause)
     return forgotten
   }
 
-  private func finished(from start: Int64, upTo end: Int64, before time: Int64) throws(LedgerError) -> [Arrival] {
-    try exclusively { () throws(LedgerError) -> [Arrival] in
+  private func bound(_ sql: String) throws(LedgerError) -> Int64 {
+    try reading { (database) throws(LedgerError) in try database.integer(sql, as: "prune") }
+  }
+
+  private func finished(
+    from start: Int64, upTo end: Int64, before time: Int64
+  ) throws(LedgerError) -> [ArrivalHistory] {
+    try reading { (database) throws(LedgerError) -> [ArrivalHistory] in
       let query = try database.statement(
         """
-        SELECT \(Self.arrivalColumns) FROM arrivals
+        SELECT \(Self.historyColumns) FROM arrivals
         WHERE key >= ?1 AND key < ?2 AND state >= 2 AND finished_ns < ?3
         """, as: "list finished arrivals")
       defer { query.reset() }
       try query.bind(1, start)
       try query.bind(2, end)
       try query.bind(3, time)
-      var arrivals: [Arrival] = []
-      while try query.step() { arrivals.append(arrival(query)) }
-      return arrivals
+      var found: [ArrivalHistory] = []
+      while try query.step() { found.append(history(query)) }
+      return found
     }
   }
 
-  private func pruneAnswers(olderThan time: Int64, step: Int64) throws(LedgerError) {
-    let last = try exclusively { () throws(LedgerError) -> Int64 in
-      try database.integer("SELECT max(key) FROM answers", as: "prune")
-    }
-    for start in stride(from: Int64(0), through: last, by: Int(step)) {
+  private func pruneAnswers(olderThan time: Int64, pause: () -> Bool) throws(LedgerError) {
+    var next = try bound("SELECT min(key) FROM answers")
+    let last = try bound("SELECT max(key) FROM answers")
+    while next <= last {
       try writing(as: "prune answers") { () throws(LedgerError) in
         let delete = try database.statement(
           "DELETE FROM answers WHERE key >= ?1 AND key < ?2 AND answered_ns < ?3", as: "forget answers")
-        try delete.bind(1, start)
-        try delete.bind(2, start + step)
+        try delete.bind(1, next)
+        try delete.bind(2, next + Self.upkeepRows)
         try delete.bind(3, time)
         try delete.run()
       }
+      next += Self.upkeepRows
+      guard pause() else { return }
     }
   }
 }

@@ -20,6 +20,8 @@ package final class LoadedModel: Sendable {
   package let slots: SlotPool
   /// What the weights file was when it was read.
   package let identity: FileIdentity
+  /// Of the weights as the engine holds them, in bytes.
+  package let weightBytes: Int
   /// Of one replica's plan, in bytes.
   package let workspaceBytes: Int
 
@@ -37,6 +39,7 @@ package final class LoadedModel: Sendable {
       identity = snapshot.status.identity
       let weights = try WeightsFile.open(path: snapshot.path)
       network = try CompiledNetwork(graph: weights.graph, weights: weights)
+      weightBytes = weights.table.entries.reduce(0) { $0 + $1.extents.reduce(4, *) }
       preprocessing = try Preprocessing(json: weights.preprocessingJSON)
       labels = weights.labels
       digest = weights.digest
@@ -59,5 +62,14 @@ package final class LoadedModel: Sendable {
         name: settings.name, file: settings.file,
         reason: "preprocessing gives \(preprocessing.outputCount) numbers, the network takes \(network.inputShape)")
     }
+  }
+}
+
+extension LoadedModel {
+  /// What the model costs.
+  var cost: MemoryPlan.Model {
+    MemoryPlan.Model(
+      name: name, weightBytes: weightBytes, slots: slots.count, floatsPerSlot: network.inputShape.countPerImage,
+      workspaceBytes: workspaceBytes)
   }
 }

@@ -5,6 +5,7 @@ internal import Hashing
 internal import Imaging
 internal import Platform
 internal import SinkProtocol
+internal import Synchronization
 
 /// Turns admitted files into tensors.
 final class Decoder: Sendable {
@@ -12,6 +13,7 @@ final class Decoder: Sendable {
   struct Wiring: Sendable {
     let watches: [WatchSettings]
     let limits: ImageLimits
+    let permits: DecodePermits
     let candidates: CandidateQueue
     let decoded: DecodedQueue
     let shelf: ModelShelf
@@ -22,13 +24,24 @@ final class Decoder: Sendable {
   }
 
   private let wiring: Wiring
-  private let index: Int
+  /// Of the flight recorder.
+  private let slot: Int
+  /// The watch whose file is in hand; any when none is.
+  private let watch = Atomic<Int>(0)
   let heartbeat: Heartbeat
 
-  init(index: Int, wiring: Wiring) {
-    self.index = index
+  /// `slot`: of the flight recorder.
+  init(index: Int, slot: Int, wiring: Wiring) {
     self.wiring = wiring
-    heartbeat = Heartbeat(name: "decode-\(index)", slots: index..<index + 1)
+    self.slot = slot
+    heartbeat = Heartbeat(name: "decode-\(index)", slots: slot..<slot + 1)
+  }
+
+  /// The watch whose file system lets this decoder wait for longer than a limit; nil if none does.
+  ///
+  /// Any thread.
+  func stuckWatch(now: Int64, limitNanoseconds: Int64) -> Int? {
+    heartbeat.absence(now: now) > limitNanoseconds ? watch.load(ordering: .relaxed) : nil
   }
 
   /// Works until the candidates queue is closed and drained.
@@ -38,9 +51,10 @@ final class Decoder: Sendable {
     while wiring.candidates.take(into: &taken) {
       for candidate in taken {
         heartbeat.begin()
-        wiring.recorder.set(index, candidate.arrival.id)
+        watch.store(candidate.watch, ordering: .relaxed)
+        wiring.recorder.set(slot, candidate.arrival.id)
         let decoded = decode(candidate, on: &bench)
-        wiring.recorder.clear(index)
+        wiring.recorder.clear(slot)
         heartbeat.rest()
         if let decoded, !wiring.decoded.put(decoded, in: decoded.lane) { decoded.discard() }
       }
@@ -101,7 +115,8 @@ final class Decoder: Sendable {
     heartbeat.rest()
     let leasing = Clock.monotonicNanoseconds()
     guard let slot = model.slots.lease() else { return nil }
-    // Waiting for a slot is no decoding.
+    let permit = wiring.permits.take()
+    // Waiting for a slot and a permit is no decoding.
     let leased = Clock.monotonicNanoseconds() - leasing
     waited += leased
     start += leased
@@ -109,6 +124,7 @@ final class Decoder: Sendable {
     let preprocessor = bench.preprocessor(for: model, shelf: wiring.shelf)
     do throws(ImagingError) {
       let facts = try Self.prepare(bench.bytes, with: preprocessor, into: slot)
+      _ = consume permit
       return decoded(.tensor(slot), sha256, width: facts.width, height: facts.height)
     } catch {
       model.slots.giveBack(slot)

@@ -17,13 +17,17 @@ final class RequestDesk: Sendable {
 
   private let limit: Int
   private let limits: ImageLimits
+  private let permits: DecodePermits
   private let decoded: DecodedQueue
   private let shelf: ModelShelf
   private let tally: Tally
   private let state = Mutex(State())
 
-  init(limit: Int, limits: ImageLimits, decoded: DecodedQueue, shelf: ModelShelf, tally: Tally) {
+  init(
+    limit: Int, limits: ImageLimits, permits: DecodePermits, decoded: DecodedQueue, shelf: ModelShelf, tally: Tally
+  ) {
     self.limit = limit
+    self.permits = permits
     self.limits = limits
     self.decoded = decoded
     self.shelf = shelf
@@ -40,16 +44,8 @@ final class RequestDesk: Sendable {
     try enter()
     defer { leave() }
     let model = try model(named: name)
-    let start = Clock.monotonicNanoseconds()
     let slot = try lease(of: model, until: deadline)
-    let facts: ImageFacts
-    do throws(ImagingError) {
-      facts = try Decoder.prepare(bytes, with: Preprocessor(model.preprocessing, limits: limits), into: slot)
-    } catch {
-      model.slots.giveBack(slot)
-      throw .refused("\(error)")
-    }
-    tally.decode.add(since: start)
+    let facts = try decode(bytes, into: slot, for: model, until: deadline)
     let scores = try answer(slot, of: model, until: deadline)
     return ResultRecord(
       id: UUIDv7.make(), timeNanoseconds: Clock.wallNanoseconds(), watch: "", path: [],
@@ -73,6 +69,26 @@ final class RequestDesk: Sendable {
       for pixel in 0..<area { slot.floats[pixel * shape.c + channel] = tensor[channel * area + pixel] }
     }
     return try answer(slot, of: model, until: deadline)
+  }
+
+  private func decode(
+    _ bytes: [UInt8], into slot: SlotPool.Slot, for model: LoadedModel, until deadline: Int64
+  ) throws(Ticket.Failure) -> ImageFacts {
+    let left = max(0, deadline - Clock.monotonicNanoseconds())
+    guard let permit = permits.take(within: .nanoseconds(left)) else {
+      model.slots.giveBack(slot)
+      throw .expired
+    }
+    let start = Clock.monotonicNanoseconds()
+    do throws(ImagingError) {
+      let facts = try Decoder.prepare(bytes, with: Preprocessor(model.preprocessing, limits: limits), into: slot)
+      _ = consume permit
+      tally.decode.add(since: start)
+      return facts
+    } catch {
+      model.slots.giveBack(slot)
+      throw .refused("\(error)")
+    }
   }
 
   private func enter() throws(Ticket.Failure) {

@@ -11,10 +11,12 @@ extension Daemon {
       try refuseMoves(in: new)
       let listeners = try http.prepare(new)
       let models = try Self.load(new, inService: ground.shelf.all)
+      let memory = try Self.memory(new, models)
       if new.isSame(exceptModels: configuration) {
         ground.shelf.replace(by: models)
       } else {
-        try rebuild(new, models)
+        try rebuild(new, models, memory)
+        if new.daemon != configuration.daemon { tellMemory() }
       }
       http.serve(listeners)
       configuration = new
@@ -22,7 +24,9 @@ extension Daemon {
       Journal.log(.notice, "reloaded \(configurationPath)", id: .reloaded)
       tell(.success(()))
     } catch {
-      Journal.log(.error, "reload refused, everything goes on as before: \(error)", id: .reloadRefused)
+      for line in "\(error)".split(separator: "\n") {
+        Journal.log(.error, "reload refused, everything goes on as before: \(line)", id: .reloadRefused)
+      }
       tell(.failure(.refused("\(error)")))
     }
     http.show(.serving)
@@ -37,14 +41,14 @@ extension Daemon {
   }
 
   /// Ends the old pipeline and starts one under the new configuration; if its sinks do not open, the old one again.
-  private func rebuild(_ new: Configuration, _ models: [String: LoadedModel]) throws {
+  private func rebuild(_ new: Configuration, _ models: [String: LoadedModel], _ memory: MemoryPlan) throws {
     let old = configuration
-    let oldModels = ground.shelf.all
+    let (oldModels, oldMemory) = (ground.shelf.all, ground.memory)
     try suspend()
     do {
-      try build(new, models)
+      try build(new, models, memory)
     } catch {
-      try build(old, oldModels)
+      try build(old, oldModels, oldMemory)
       throw error
     }
   }
@@ -60,7 +64,8 @@ extension Daemon {
   }
 
   /// Makes a pipeline on the same ledger, opens its sinks and starts it.
-  private func build(_ configuration: Configuration, _ models: [String: LoadedModel]) throws {
+  private func build(_ configuration: Configuration, _ models: [String: LoadedModel], _ memory: MemoryPlan) throws {
+    ground.memory = memory
     try makeRoom(for: configuration)
     ground.launch = SinkLaunch(
       hostPath: ground.launch.hostPath, pluginDirectories: configuration.daemon.pluginDirs)
@@ -69,7 +74,7 @@ extension Daemon {
     let made = try Pipeline(configuration, on: ground)
     try made.openSinks(within: .seconds(10))
     pipeline = made
-    operations.replace(made, memoryBoundBytes: 0)
+    operations.replace(made, memoryBoundBytes: memory.totalBytes)
     made.start()
   }
 
@@ -105,6 +110,9 @@ extension Daemon {
     do {
       let model = try LoadedModel(
         settings: settings, slotCount: settings.slotCount(workers: configuration.daemon.workers))
+      var models = ground.shelf.all
+      models[settings.name] = model
+      _ = try Self.memory(configuration, models)
       ground.shelf.replace(model)
       modelFiles.settle(settings.name, model.identity, now: Clock.monotonicNanoseconds())
       Journal.log(

@@ -20,6 +20,7 @@ package final class Daemon {
   package let operations: Operations
   var modelFiles = ModelFiles()
   private var stalls: StallDetector
+  private let watchdogInterval = Notify.watchdogInterval
   private var nextWatchdog: Int64 = 0
   private let startedAt: Int64
   private var lastStatus = ""
@@ -32,7 +33,7 @@ package final class Daemon {
   package init(configurationPath: String, hostPath: String, startedAt: Int64) throws {
     self.configurationPath = configurationPath
     self.startedAt = startedAt
-    stalls = StallDetector(patience: max(.seconds(20), Notify.watchdogInterval ?? .seconds(60)))
+    stalls = StallDetector(patience: max(.seconds(20), watchdogInterval ?? .seconds(60)))
     let configuration = try Configuration.load(path: configurationPath)
     self.configuration = configuration
     MatrixLibrary.useOneThread()
@@ -47,14 +48,16 @@ package final class Daemon {
     try Self.countStrikes(in: ledger, recorderPath: recorderPath)
     let recorder = try FlightRecorder(path: recorderPath, slots: configuration.slotsInHand)
     recorder.markFaults()
+    let models = try Self.load(configuration)
     ground = Pipeline.Ground(
-      ledger: ledger, recorder: recorder, tally: Tally(), shelf: ModelShelf(try Self.load(configuration)),
-      launch: SinkLaunch(hostPath: hostPath, pluginDirectories: configuration.daemon.pluginDirs))
+      ledger: ledger, recorder: recorder, tally: Tally(), shelf: ModelShelf(models),
+      launch: SinkLaunch(hostPath: hostPath, pluginDirectories: configuration.daemon.pluginDirs),
+      memory: try Self.memory(configuration, models))
     try ledger.forgetPostponements()
     try ledger.retireSinks(keeping: configuration.sinks.map(\.name))
     pipeline = try Pipeline(configuration, on: ground)
     operations = Operations(
-      ground: ground, pipeline: pipeline, startedAt: startedAt, memoryBoundBytes: 0,
+      ground: ground, pipeline: pipeline, startedAt: startedAt, memoryBoundBytes: ground.memory.totalBytes,
       requestReload: { kill(getpid(), SIGHUP) })
     http = try HTTPService(operations: operations, workers: configuration.daemon.workers)
     let listeners = try http.prepare(configuration)
@@ -93,6 +96,22 @@ package final class Daemon {
     return models
   }
 
+  /// What a configuration with its models may take, within the limit.
+  static func memory(
+    _ configuration: Configuration, _ models: [String: LoadedModel]
+  ) throws(ServiceError) -> MemoryPlan {
+    try MemoryPlan(
+      models: models.values.map(\.cost), workers: configuration.daemon.workers,
+      limit: configuration.daemon.memoryLimitBytes)
+  }
+
+  /// Tells the bound on memory, and what the limit took away.
+  func tellMemory() {
+    Journal.log(
+      .notice, ground.memory.line, id: .memoryBound, fields: [("LOOKOUT_BYTES", "\(ground.memory.totalBytes)")])
+    if let concession = ground.memory.concession() { Journal.log(.warning, concession, id: .memoryBound) }
+  }
+
   static func identity(of model: ModelSettings) -> FileIdentity? {
     (try? FileStatus.of(Path(model.file), followingLinks: true))?.identity
   }
@@ -105,6 +124,7 @@ package final class Daemon {
   package func serve() -> Int32 {
     pipeline.start()
     http.show(.serving)
+    tellMemory()
     announceReady()
     while true {
       if let signal = SignalSet.wait(for: .milliseconds(500)) {
@@ -145,9 +165,10 @@ package final class Daemon {
   ///
   /// Cheap; called at least twice an interval, also while a reload or a stop is under way.
   func attend() {
+    pipeline.reinforce()
     let now = Clock.monotonicNanoseconds()
     let stalls = stalls.stalls(pipeline.heartbeats + [http.heartbeat], now: now)
-    http.turn(stalled: stalls.map(\.stage))
+    http.turn(stalled: stalls.filter { $0.activity == .working }.map(\.stage))
     let isWedged = stalls.contains { $0.activity == .working }
     for (name, isNew) in ground.board.update(stalls) where isNew {
       Journal.log(.error, "no progress: \(name)", id: .stalled)
@@ -160,8 +181,8 @@ package final class Daemon {
       }
       return
     }
-    guard now >= nextWatchdog else { return }
-    nextWatchdog = now + ((Notify.watchdogInterval ?? .seconds(4)) / 4).nanoseconds
+    guard let watchdogInterval, now >= nextWatchdog else { return }
+    nextWatchdog = now + (watchdogInterval / 4).nanoseconds
     Notify.watchdog()
   }
 
@@ -180,6 +201,7 @@ package final class Daemon {
       done.ring()
     }
     var hasGivenUp = false
+    each()
     while !done.wait(for: .milliseconds(250)) {
       attend()
       each()

@@ -16,6 +16,7 @@ final class Pipeline: Sendable {
     let shelf: ModelShelf
     var launch: SinkLaunch
     let board = StallBoard()
+    var memory: MemoryPlan
   }
 
   private let candidates = CandidateQueue(capacity: .max)
@@ -24,8 +25,11 @@ final class Pipeline: Sendable {
   let watchers: [Watcher]
   let requests: RequestDesk
   private let decoders: [Decoder]
+  /// Step in, one each, for decoders that a file system lets wait.
+  private let reserves: [Decoder]
   private let classifiers: [Classifier]
   private let disposer: Disposer
+  private let upkeep: Upkeep
   let sinks: [SinkWorker]
   private let threads = Mutex<Threads>(Threads())
   private let aborted: Flag
@@ -34,9 +38,11 @@ final class Pipeline: Sendable {
   private struct Threads {
     var watch: [OwnedThread] = []
     var decode: [OwnedThread] = []
+    var reserves: [OwnedThread] = []
     var classify: [OwnedThread] = []
     var sinks: [OwnedThread] = []
     var dispose: OwnedThread?
+    var upkeep: OwnedThread?
   }
 
   init(_ configuration: Configuration, on ground: Ground) throws(ServiceError) {
@@ -59,19 +65,28 @@ final class Pipeline: Sendable {
     } catch {
       throw .watch(reason: "\(error)")
     }
-    let disposer = Disposer(ledger: ground.ledger, tally: ground.tally)
+    let disposer = Disposer(
+      ledger: ground.ledger, tally: ground.tally,
+      isReachable: { [watchers] name in
+        guard let watcher = watchers.first(where: { $0.settings.name == name }) else { return true }
+        return watcher.heartbeat.absence(now: Clock.monotonicNanoseconds()) < Self.absenceNanoseconds
+      })
     self.disposer = disposer
+    upkeep = Upkeep(ledger: ground.ledger, retentionSeconds: configuration.daemon.retentionSeconds)
     let sinks = configuration.sinks.map {
       SinkWorker(
         settings: $0, ledger: ground.ledger, launch: ground.launch, tally: ground.tally.sink($0.name),
         acknowledged: { disposer.ring() })
     }
     self.sinks = sinks
+    let permits = DecodePermits(count: ground.memory.decodes)
     let decoding = Decoder.Wiring(
-      watches: configuration.watches, limits: ImageLimits(), candidates: candidates, decoded: decoded,
+      watches: configuration.watches, limits: ground.memory.limits, permits: permits, candidates: candidates,
+      decoded: decoded,
       shelf: ground.shelf,
       ledger: ground.ledger, recorder: ground.recorder, watchers: watchers, tally: ground.tally)
-    decoders = (0..<workers).map { Decoder(index: $0, wiring: decoding) }
+    decoders = (0..<workers).map { Decoder(index: $0, slot: $0, wiring: decoding) }
+    reserves = (workers..<workers * 2).map { Decoder(index: $0, slot: $0, wiring: decoding) }
     let classifying = Classifier.Wiring(
       watches: configuration.watches, decoded: decoded, shelf: ground.shelf, ledger: ground.ledger,
       recorder: ground.recorder, tally: ground.tally,
@@ -81,16 +96,19 @@ final class Pipeline: Sendable {
       },
       isAborted: { aborted.isSet })
     let batch = configuration.maxBatch
-    classifiers = (0..<workers).map {
-      Classifier(index: $0, slots: (workers + $0 * batch)..<(workers + ($0 + 1) * batch), wiring: classifying)
+    classifiers = (0..<workers).map { index in
+      let first = workers * 2 + index * batch
+      return Classifier(index: index, slots: first..<first + batch, wiring: classifying)
     }
     requests = RequestDesk(
-      limit: workers * 2, limits: ImageLimits(), decoded: decoded, shelf: ground.shelf, tally: ground.tally)
+      limit: workers * 2, limits: ground.memory.limits, permits: permits, decoded: decoded, shelf: ground.shelf,
+      tally: ground.tally)
   }
 
   /// Every stage's sign of life.
   var heartbeats: [Heartbeat] {
-    watchers.map(\.heartbeat) + [disposer.heartbeat] + decoders.map(\.heartbeat) + classifiers.map(\.heartbeat)
+    watchers.map(\.heartbeat) + [disposer.heartbeat, upkeep.heartbeat] + (decoders + reserves).map(\.heartbeat)
+      + classifiers.map(\.heartbeat)
       + sinks.map(\.heartbeat)
   }
 
@@ -122,6 +140,7 @@ final class Pipeline: Sendable {
     let armed = watchers.map { _ in Bell() }
     threads.withLock { threads in
       threads.dispose = OwnedThread(name: "dispose") { [disposer] in disposer.run() }
+      threads.upkeep = OwnedThread(name: "upkeep") { [upkeep] in upkeep.run() }
       threads.classify = classifiers.enumerated().map { index, stage in
         OwnedThread(name: "engine-\(index)") { stage.run() }
       }
@@ -174,6 +193,26 @@ final class Pipeline: Sendable {
       disposition: .quarantine(directory: Array(watch.onFailure.utf8), reason: reason))
   }
 
+  /// A file system that takes longer counts as one that does not answer, and others go first.
+  private static let absenceNanoseconds: Int64 = 2_000_000_000
+
+  /// Keeps decoders away from watches whose file system does not answer, and replaces those that wait for it already.
+  ///
+  /// The supervisor's thread, often.
+  func reinforce() {
+    let now = Clock.monotonicNanoseconds()
+    let limit = Self.absenceNanoseconds
+    let stuck = (decoders + reserves).compactMap { $0.stuckWatch(now: now, limitNanoseconds: limit) }
+    let silent = watchers.enumerated().filter { $0.element.heartbeat.absence(now: now) > limit }.map(\.offset)
+    candidates.hold(Set(stuck + silent))
+    threads.withLock { threads in
+      while !threads.decode.isEmpty, threads.reserves.count < min(stuck.count, reserves.count) {
+        let reserve = reserves[threads.reserves.count]
+        threads.reserves.append(OwnedThread(name: reserve.heartbeat.name) { reserve.run() })
+      }
+    }
+  }
+
   /// Ends the stages from the inbox downwards; everything in hand is answered, delivered and let go.
   ///
   /// What a sink lacks that is out of service stays in the outbox, and so does all if not `delivering`. Blocks; `abort`
@@ -181,16 +220,18 @@ final class Pipeline: Sendable {
   func drain(delivering: Bool = true) {
     let running = threads.withLock { $0 }
     requests.close()
+    upkeep.stop()
     for watcher in watchers { watcher.stop() }
     candidates.close()
     for thread in running.watch { thread.join() }
-    for thread in running.decode { thread.join() }
+    for thread in running.decode + threads.withLock({ $0.reserves }) { thread.join() }
     decoded.close()
     for thread in running.classify { thread.join() }
     for sink in sinks { sink.end(delivering: delivering) }
     for thread in running.sinks { thread.join() }
     disposer.drain()
     running.dispose?.join()
+    running.upkeep?.join()
   }
 
   /// Gives up what is still in hand; the ledger keeps it for the next start.

@@ -1,0 +1,89 @@
+internal import Platform
+internal import Synchronization
+
+/// Forgets what the ledger need not know any longer, on a thread `upkeep` of its own, in small steps with rests between.
+final class Upkeep: Sendable {
+  private static let firstAfter = Duration.seconds(60)
+  private static let period = Duration.seconds(3600)
+  /// Between two steps: the upkeep takes at most about a tenth of the ledger's time.
+  private static let rest = Duration.milliseconds(20)
+
+  private let ledger: Ledger
+  private let retentionNanoseconds: Int64
+  private let isEnding = Flag()
+  private let bell = Bell()
+  let heartbeat = Heartbeat(name: "upkeep")
+
+  init(ledger: Ledger, retentionSeconds: Int) {
+    self.ledger = ledger
+    retentionNanoseconds = Int64(clamping: retentionSeconds).multipliedReportingOverflow(by: 1_000_000_000).partialValue
+  }
+
+  /// Ends `run` soon.
+  ///
+  /// Any thread.
+  func stop() {
+    isEnding.set()
+    bell.ring()
+  }
+
+  /// Works until stopped.
+  func run() {
+    var wait = Self.firstAfter
+    while true {
+      bell.wait(for: wait)
+      if isEnding.isSet { return }
+      wait = Self.period
+      heartbeat.begin()
+      _ = try? ledger.prune(
+        olderThan: Clock.wallNanoseconds() - retentionNanoseconds,
+        isNeeded: { history in heartbeat.outside { isNeeded(history) } },
+        pause: {
+          heartbeat.rest()
+          bell.wait(for: Self.rest)
+          heartbeat.begin()
+          return !isEnding.isSet
+        })
+      heartbeat.rest()
+    }
+  }
+
+  private func isNeeded(_ history: ArrivalHistory) -> Bool {
+    if history.state == .quarantined, let held = history.finalPath, Self.mayBeThere(Path(held)) { return true }
+    let path = Path(history.arrival.path)
+    do throws(PlatformError) {
+      return try FileStatus.of(path, followingLinks: false).identity == history.arrival.identity
+    } catch {
+      guard error.isNotFound else { return true }
+      // Not there, or its file system is not.
+      return !path.isSurelyGone(fromDevice: history.arrival.identity.device)
+    }
+  }
+
+  private static func mayBeThere(_ path: Path) -> Bool {
+    do throws(PlatformError) {
+      _ = try FileStatus.of(path, followingLinks: false)
+      return true
+    } catch {
+      return !error.isNotFound
+    }
+  }
+}
+
+extension Path {
+  /// Whether a file that is not found is no more, rather than out of reach because its file system is not mounted.
+  ///
+  /// The nearest folder above it that is there tells: it must lie on the device on which the file was. On an overlay
+  /// folders and files may name different devices, which proves nothing.
+  func isSurelyGone(fromDevice device: UInt64) -> Bool {
+    var folder = parent
+    while true {
+      if let status = try? FileStatus.of(folder, followingLinks: true) {
+        return status.device == device || MountKind.mixesDevices(folder)
+      }
+      let above = folder.parent
+      if above == folder { return false }
+      folder = above
+    }
+  }
+}

@@ -1,0 +1,1 @@
+/* The plugin has no interface but that of lookout_sink.h. */
