@@ -117,6 +117,9 @@ package final class FlightRecorder: @unchecked Sendable {
     (base + (slot + 1) * Self.slotSize).storeBytes(of: 1, toByteOffset: Self.accusedOffset, as: UInt8.self)
   }
 
+  /// Removes an earlier run's file, once its report was read.
+  package static func forget(path: String) { unlink(path) }
+
   /// What an earlier run's threads had in hand; none when there is no such file or it is no sound one.
   package static func survivors(path: String) -> [String] {
     report(path: path).inHand

@@ -1,11 +1,11 @@
 internal import Platform
 
-// What people and scripts want to know: asked on the reading connection, so that no question holds up an image, and
+// What people and scripts want to know: asked on a connection of their own, so that no question holds up an image, and
 // answered from the last whole transaction.
 extension Ledger {
   /// How much of everything there is; costs no more than the work at hand.
   package func counts() throws(LedgerError) -> LedgerCounts {
-    try reading { (database) throws(LedgerError) -> LedgerCounts in
+    try asking { (database) throws(LedgerError) -> LedgerCounts in
       var counts = LedgerCounts()
       let work = try database.statement(
         """
@@ -70,7 +70,7 @@ extension Ledger {
   ///
   /// By id it costs a few page reads; by path or digest all rows are read.
   package func history(of sought: Sought, limit: Int = 20) throws(LedgerError) -> [ArrivalHistory] {
-    try reading { (database) throws(LedgerError) -> [ArrivalHistory] in
+    try asking { (database) throws(LedgerError) -> [ArrivalHistory] in
       let condition =
         switch sought {
         case .id: "id = ?1"
@@ -102,7 +102,7 @@ extension Ledger {
   ///
   /// `before`: an id of an earlier page, to go on behind it.
   package func quarantine(limit: Int, before id: String? = nil) throws(LedgerError) -> [ArrivalHistory] {
-    try reading { (database) throws(LedgerError) -> [ArrivalHistory] in
+    try asking { (database) throws(LedgerError) -> [ArrivalHistory] in
       let query = try database.statement(
         """
         SELECT \(Self.historyColumns) FROM arrivals WHERE state = 3 AND final_path IS NOT NULL

@@ -41,13 +41,13 @@ extension Ledger {
   }
 
   private func bound(_ sql: String) throws(LedgerError) -> Int64 {
-    try reading { (database) throws(LedgerError) in try database.integer(sql, as: "prune") }
+    try asking { (database) throws(LedgerError) in try database.integer(sql, as: "prune") }
   }
 
   private func finished(
     from start: Int64, upTo end: Int64, before time: Int64
   ) throws(LedgerError) -> [ArrivalHistory] {
-    try reading { (database) throws(LedgerError) -> [ArrivalHistory] in
+    try asking { (database) throws(LedgerError) -> [ArrivalHistory] in
       let query = try database.statement(
         """
         SELECT \(Self.historyColumns) FROM arrivals

@@ -4,8 +4,9 @@ internal import Synchronization
 ///
 /// One SQLite file in WAL mode with `synchronous=FULL`: when a writing call returns, its effect survives a power cut; when
 /// it throws or the process dies in it, nothing of it happened. Every method may be called on any thread. One connection
-/// behind one lock writes and blocks for the disk; another one behind its own lock answers questions meanwhile, always
-/// from the last whole transaction. Times are nanoseconds since 1970, passed in.
+/// behind one lock writes and blocks for the disk; two others, each behind its own lock, read meanwhile, always from the
+/// last whole transaction: one what the stages need, the other what people ask, which may take a while. Times are
+/// nanoseconds since 1970, passed in.
 ///
 /// After a transient error the same call may be made again: `admit`, `commit`, `withdraw`, `advance` and `disposed` do
 /// nothing twice.
@@ -14,6 +15,8 @@ package final class Ledger: @unchecked Sendable {
   let database: Database
   private let readingLock = Mutex(())
   private let readingDatabase: Database
+  private let askingLock = Mutex(())
+  private let askingDatabase: Database
   /// Which stages the ledger makes wait now; see `patiently`.
   let patience = LedgerPatience()
   /// Keys of the sinks by name; a cache of a table with a handful of rows.
@@ -30,12 +33,15 @@ package final class Ledger: @unchecked Sendable {
     let query = try database.statement("SELECT name, key FROM sinks", as: "read the sinks")
     while try query.step() { sinkKeys[query.text(0)] = query.integer(1) }
     readingDatabase = try Database(path: path)
-    try readingDatabase.execute(
-      "PRAGMA query_only = ON; PRAGMA cache_size = -4096", as: "set up the reading connection")
+    askingDatabase = try Database(path: path)
+    for database in [readingDatabase, askingDatabase] {
+      try database.execute("PRAGMA query_only = ON; PRAGMA cache_size = -2048", as: "set up a reading connection")
+    }
   }
 
   /// Folds the log into the file and closes it; any later call throws `misuse`.
   package func close() {
+    askingLock.withLock { _ in askingDatabase.close() }
     readingLock.withLock { _ in readingDatabase.close() }
     lock.withLock { _ in database.close() }
   }
@@ -53,9 +59,15 @@ package final class Ledger: @unchecked Sendable {
     try lock.withLock { _ throws(LedgerError) -> Answer in try body() }
   }
 
-  /// Runs `body`, which must not write, with the reading connection to itself; no writer is kept waiting.
+  /// Runs `body`, which must not write and is quick, with the stages' reading connection to itself; no writer is kept
+  /// waiting.
   func reading<Answer: Sendable>(_ body: (Database) throws(LedgerError) -> Answer) throws(LedgerError) -> Answer {
     try readingLock.withLock { _ throws(LedgerError) -> Answer in try body(readingDatabase) }
+  }
+
+  /// Runs `body`, which must not write, with the connection for questions to itself; no stage is kept waiting.
+  func asking<Answer: Sendable>(_ body: (Database) throws(LedgerError) -> Answer) throws(LedgerError) -> Answer {
+    try askingLock.withLock { _ throws(LedgerError) -> Answer in try body(askingDatabase) }
   }
 
   /// Runs `body` with the connection to itself in one transaction.

@@ -70,6 +70,8 @@ package final class Daemon {
   /// The picture that a crashed thread had in hand gets a strike; a run that was killed from outside gives none.
   private static func countStrikes(in ledger: Ledger, recorderPath: String) throws {
     let culprits = FlightRecorder.report(path: recorderPath).culprits
+    // First, so that a crash right here forgets a strike rather than counting it twice.
+    FlightRecorder.forget(path: recorderPath)
     for (id, strikes) in culprits.isEmpty ? [] : try ledger.strike(culprits) {
       let path = (try? ledger.history(of: .id(id)))?.first.map { Path($0.arrival.path).displayed } ?? "a file"
       Journal.log(

@@ -6,7 +6,7 @@ internal import Synchronization
 /// Everything that can be asked of the running service or done to it from outside: the one door for HTTP, the control
 /// socket and the tool.
 ///
-/// Any thread, for as long as the process lives. Calls that read ask the ledger's reading connection and hold up no image.
+/// Any thread, for as long as the process lives. Calls that read ask the ledger on a connection of their own and hold up no image.
 package final class Operations: Sendable {
   /// Why an operation was not done; the text is for the operator.
   package enum Failure: Error, Equatable, CustomStringConvertible {
