@@ -22,6 +22,7 @@ package final class Heartbeat: Sendable {
   private let turns = Atomic<UInt64>(0)
   private let activity = Atomic<UInt8>(0)
   private let leftAt = Atomic<Int64>(0)
+  private let allowance = Atomic<Int64>(0)
 
   /// `slots`: what the flight recorder is told of this thread's work goes there.
   package init(name: String, slots: Range<Int> = 0..<0) {
@@ -36,6 +37,9 @@ package final class Heartbeat: Sendable {
 
   /// Marks the begin of a piece of work.
   package func begin() { change(to: .working) }
+
+  /// Says that the next step may take so much longer than the patience of whoever watches, in nanoseconds; 0 ends it.
+  package func allow(_ nanoseconds: Int64) { allowance.store(nanoseconds, ordering: .relaxed) }
 
   /// Marks progress inside a long piece of work.
   package func beat() { turns.wrappingAdd(1, ordering: .relaxed) }
@@ -63,9 +67,12 @@ package final class Heartbeat: Sendable {
     return try body()
   }
 
-  /// The number of turns so far and what is being done.
-  package var reading: (turns: UInt64, activity: Activity) {
-    (turns.load(ordering: .relaxed), Activity(rawValue: activity.load(ordering: .relaxed)) ?? .working)
+  /// The number of turns so far, what is being done, and how much longer than usual it may take.
+  package var reading: (turns: UInt64, activity: Activity, allowanceNanoseconds: Int64) {
+    (
+      turns.load(ordering: .relaxed), Activity(rawValue: activity.load(ordering: .relaxed)) ?? .working,
+      allowance.load(ordering: .relaxed)
+    )
   }
 }
 
@@ -97,11 +104,11 @@ package struct StallDetector {
     var stalls: [Stall] = []
     var sightsNow: [ObjectIdentifier: Sight] = [:]
     for stage in stages {
-      let (turns, activity) = stage.reading
+      let (turns, activity, allowance) = stage.reading
       let id = ObjectIdentifier(stage)
       let sight = sights[id].flatMap { $0.turns == turns ? $0 : nil } ?? Sight(turns: turns, since: now)
       sightsNow[id] = sight
-      guard activity != .resting, now - sight.since > patienceNanoseconds else { continue }
+      guard activity != .resting, now - sight.since > patienceNanoseconds + allowance else { continue }
       stalls.append(Stall(stage: stage.name, activity: activity, nanoseconds: now - sight.since))
     }
     sights = sightsNow

@@ -60,6 +60,27 @@ struct BatchQueueTests {
     #expect(queue.count == 0 && take(queue) == nil)
   }
 
+  @Test func aHeldLaneIsLeftAloneUntilItIsReleased() {
+    let queue = Queue(capacity: 8)
+    let held = Queue.Lane(key: "held", limit: 1, lingerNanoseconds: 0)
+    #expect(queue.put(1, in: held))
+    queue.hold(["held"])
+    #expect(queue.put(2, in: .init(key: "free", limit: 1, lingerNanoseconds: 0)))
+    #expect(take(queue) == [2])
+    let consumer = OwnedThread(name: "consume") {
+      var batch: [Int] = []
+      #expect(queue.take(into: &batch))
+      #expect(batch == [1])
+    }
+    queue.hold([])
+    consumer.join()
+    #expect(queue.put(3, in: held))
+    queue.hold(["held"])
+    queue.close()
+    #expect(take(queue) == nil)
+    #expect(queue.abort() == [3])
+  }
+
   @Test func aFullBatchNeedsNoLingering() {
     let queue = Queue(capacity: 8)
     let patient = Queue.Lane(key: "patient", limit: 2, lingerNanoseconds: hour)

@@ -233,6 +233,29 @@ struct StallDetectorTests {
     }
   }
 
+  @Test func aStepThatIsKnownToTakeLongMayTakeSoMuchLonger() {
+    let stage = Heartbeat(name: "engine-0")
+    var detector = StallDetector(patience: .seconds(10))
+    stage.begin()
+    stage.allow(100 * Self.second)
+    #expect(detector.stalls([stage], now: 0).isEmpty)
+    #expect(detector.stalls([stage], now: 110 * Self.second).isEmpty)
+    #expect(detector.stalls([stage], now: 111 * Self.second).map(\.stage) == ["engine-0"])
+    stage.allow(0)
+    stage.beat()
+    #expect(detector.stalls([stage], now: 112 * Self.second).isEmpty)
+    #expect(detector.stalls([stage], now: 123 * Self.second).count == 1)
+  }
+
+  @Test func anAbsenceIsCountedFromItsBeginAndEndsWithTheWork() {
+    let stage = Heartbeat(name: "watch-inbox")
+    #expect(stage.absence(now: .max) == 0)
+    stage.leave()
+    #expect(stage.absence(now: .max) > 0)
+    stage.begin()
+    #expect(stage.absence(now: .max) == 0)
+  }
+
   @Test func waitingForAFileSystemIsToldApart() {
     let stage = Heartbeat(name: "watch-inbox")
     var detector = StallDetector(patience: .seconds(10))

@@ -24,6 +24,8 @@ package final class LoadedModel: Sendable {
   package let weightBytes: Int
   /// Of one replica's plan, in bytes.
   package let workspaceBytes: Int
+  /// How long the network took here for its first image, in nanoseconds.
+  package let imageNanoseconds: Int64
 
   /// Opens, validates and compiles a weights file, and proves it on its canary.
   ///
@@ -50,9 +52,10 @@ package final class LoadedModel: Sendable {
       // As large as the classifiers make theirs, so that one that cannot be made is refused here.
       let plan = try InferencePlan(network: network, batchCapacity: settings.maxBatch)
       workspaceBytes = plan.workspaceBytes
-      if let canary = weights.canary {
-        if let reason = plan.discrepancy(to: canary) { throw EngineError.unsound(reason: reason) }
-      }
+      let start = Clock.monotonicNanoseconds()
+      let answers = plan.answers(toSeed: weights.canary?.seed ?? 1)
+      imageNanoseconds = Clock.monotonicNanoseconds() - start
+      if let reason = weights.canary?.discrepancy(in: answers) { throw EngineError.unsound(reason: reason) }
     } catch {
       let reason = "\(error)".replacing("\(place): ", with: "").replacing(place, with: settings.file)
       throw .model(name: settings.name, file: settings.file, reason: reason)

@@ -156,6 +156,8 @@ final class Classifier: Sendable {
     }
     guard !tensors.isEmpty else { return .success(0) }
     let start = Clock.monotonicNanoseconds()
+    // A large network on a slow processor takes its time, and says nothing meanwhile.
+    heartbeat.allow(model.imageNanoseconds * Int64(tensors.count) * 10)
     var slot = heartbeat.slots.lowerBound
     for item in batch {
       if case .tensor = item.content, case .file(let candidate) = item.origin {
@@ -164,6 +166,7 @@ final class Classifier: Sendable {
       }
     }
     defer {
+      heartbeat.allow(0)
       for used in heartbeat.slots.lowerBound..<slot { wiring.recorder.clear(used) }
       wiring.tally.compute.add(since: start)
     }
