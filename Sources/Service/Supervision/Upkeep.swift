@@ -73,13 +73,15 @@ final class Upkeep: Sendable {
 extension Path {
   /// Whether a file that is not found is no more, rather than out of reach because its file system is not mounted.
   ///
-  /// The nearest folder above it that is there tells: it must lie on the device on which the file was. On an overlay
-  /// folders and files may name different devices, which proves nothing.
+  /// The nearest folder above it that is there tells: it must lie on the device on which the file was, or hold something,
+  /// as the folder under a mount does not. On an overlay folders and files may name different devices, which proves
+  /// nothing.
   func isSurelyGone(fromDevice device: UInt64) -> Bool {
     var folder = parent
     while true {
       if let status = try? FileStatus.of(folder, followingLinks: true) {
         return status.device == device || MountKind.mixesDevices(folder)
+          || (try? Directory.list(folder))?.isEmpty == false
       }
       let above = folder.parent
       if above == folder { return false }
