@@ -149,9 +149,8 @@ struct SinkConformanceTests {
   }
 
   /// A second symbol could clash with one of the host's or of a library, unseen until a call goes astray.
-  @Test(arguments: plugins) func exportsItsOneSymbolAndNoOther(plugin: String) {
+  @Test(arguments: ["csv", "json", "sqlite", "example-c"]) func exportsItsOneSymbolAndNoOther(plugin: String) {
     #expect(exportedSymbols(of: "\(products)/liblookout-sink-\(plugin).so") == ["lookout_sink_v1"])
-  }
   }
 
   @Test func aRecordThatIsNoneIsNotTaken() throws {
