@@ -31,3 +31,21 @@ struct SinkBackoffTests {
     #expect(last == .seconds(3_600))
   }
 }
+
+@Suite(.timeLimit(.minutes(1)))
+struct BatchReachTests {
+  @Test func aSinkThatIsTooSlowGetsDownToOneRecordAndUpAgain() {
+    var reach = BatchReach()
+    #expect(reach.records == 256)
+    let shrinking = (0..<4).map { _ in
+      reach.expired()
+      return reach.records
+    }
+    #expect(shrinking == [32, 4, 1, 1])
+    let growing = (0..<9).map { _ in
+      reach.delivered()
+      return reach.records
+    }
+    #expect(growing == [2, 4, 8, 16, 32, 64, 128, 256, 256])
+  }
+}

@@ -85,6 +85,7 @@ final class SinkWorker: Sendable {
   /// Delivers until its term ends.
   func run() {
     var backoff = SinkBackoff()
+    var reach = BatchReach()
     var isLastTry = false
     while !isLastTry, term < .thisBatch {
       // One try more after the end was asked for: what ails the sink may be over.
@@ -94,10 +95,11 @@ final class SinkWorker: Sendable {
         let process = try open()
         state.withLock { $0.condition = .open }
         Journal.log(.info, "sink \(settings.name) is open", id: .sinkOpened, fields: [("LOOKOUT_SINK", settings.name)])
-        try deliver(through: process, &backoff)
+        try deliver(through: process, &backoff, &reach)
         heartbeat.outside { process.close() }
         break
       } catch {
+        if case .expired = error { reach.expired() }
         bench(error, &backoff)
       }
     }
@@ -153,12 +155,14 @@ final class SinkWorker: Sendable {
   }
 
   /// Sends the outbox, batch by batch, until there is nothing left and the worker is to end.
-  private func deliver(through process: SinkProcess, _ backoff: inout SinkBackoff) throws(SinkProcessError) {
+  private func deliver(
+    through process: SinkProcess, _ backoff: inout SinkBackoff, _ reach: inout BatchReach
+  ) throws(SinkProcessError) {
     while term < .thisBatch {
       heartbeat.begin()
       let entries = ledger.patiently(heartbeat, until: { isAborted }) { () throws(LedgerError) in
         let cursor = try ledger.sinkState(settings.name).cursor
-        return try ledger.pending(sink: settings.name, after: cursor, limit: 256, byteLimit: 4 << 20)
+        return try ledger.pending(sink: settings.name, after: cursor, limit: reach.records, byteLimit: 4 << 20)
       }
       guard let entries else { return }
       guard let last = entries.last else {
@@ -175,6 +179,7 @@ final class SinkWorker: Sendable {
       }
       guard isStored == true else { return }
       backoff.succeeded()
+      reach.delivered()
       count(entries, rejected: rejected.count)
       for reject in rejected {
         Journal.log(

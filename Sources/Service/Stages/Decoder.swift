@@ -1,6 +1,7 @@
 // The second stage. Each decoder is one thread `decode-N` with its own read buffer and preprocessors. It opens a file,
 // reads it once, hashes and decodes these bytes, and leases the slot the picture goes into. It writes nothing.
 
+internal import Glibc
 internal import Hashing
 internal import Imaging
 internal import Platform
@@ -97,8 +98,7 @@ final class Decoder: Sendable {
     case .gone: return withdraw(candidate)
     case .refused(let reason): return failure(reason)
     case .failed(let error):
-      // Of what may pass, the file is as innocent as can be.
-      if error.mayPass, candidate.readFailures < settings.retryAttempts { return readAgainLater(candidate) }
+      if mayPass(error, of: candidate) { return readAgainLater(candidate) }
       return failure("it cannot be read: \(error)")
     }
     let sha256 = bench.bytes.withUnsafeBytes { SHA256.hexDigest(of: $0) }
@@ -173,6 +173,21 @@ final class Decoder: Sendable {
       return error.isNotFound ? .gone : .failed(error)
     }
   }
+
+  /// Whether the file may be as innocent as can be, so that it stays where it is and is read again later.
+  ///
+  /// An I/O error may be a bad sector under this very file, and so is not waited out for ever.
+  private func mayPass(_ error: PlatformError, of candidate: Candidate) -> Bool {
+    if case .system(_, _, EIO) = error { return candidate.readFailures < Self.ioErrorLimit }
+    if case .system(_, _, EACCES) = error {
+      // If not even its status can be had, it is the folder that is closed.
+      return (try? FileStatus.of(Path(candidate.arrival.path), followingLinks: false)) == nil
+    }
+    return error.mayPass
+  }
+
+  /// With waits that double up to a minute: about six minutes.
+  private static let ioErrorLimit = 10
 
   /// Whether only the rights, owner, links or times of an answered file changed.
   private func isRecognised(_ candidate: Candidate, _ sha256: String) -> Bool {
