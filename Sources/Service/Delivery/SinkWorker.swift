@@ -118,6 +118,11 @@ final class SinkWorker: Sendable {
         .error, "sink \(settings.name) is out of service, its results wait: \(error)", id: .sinkFailed,
         fields: [("LOOKOUT_SINK", settings.name)])
     }
+    rest(wait)
+  }
+
+  /// Waits so long, whatever arrives meanwhile: each try that news provoked would lengthen the next wait.
+  private func rest(_ wait: Duration) {
     heartbeat.rest()
     let end = Clock.monotonicNanoseconds() + wait.nanoseconds
     while term == .unlimited {
@@ -218,8 +223,7 @@ final class SinkWorker: Sendable {
       open = again
       guard !open.isEmpty else { break }
       if term > .unlimited { throw .retry(call: "write", reason: "the service stops") }
-      heartbeat.rest()
-      bell.wait(for: backoff.failed(fraction: Double.random(in: 0..<1)))
+      rest(backoff.failed(fraction: Double.random(in: 0..<1)))
       heartbeat.begin()
     }
     return rejected
