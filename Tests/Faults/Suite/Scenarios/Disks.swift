@@ -42,7 +42,9 @@ extension Scenario {
       },
       end: { _, folder in Bench.shell("rm -f '\(folder)'/.filler*; sync -f '\(folder)'") },
       met: { _, folder in
-        Bench.shell("dd if=/dev/zero of='\(folder)/.probe' bs=64k count=8 conv=fsync; rm -f '\(folder)/.probe'") != 0
+        Bench.shell(
+          "dd if=/dev/zero of='\(folder)/.probe' bs=64k count=8 conv=fsync; s=$?; rm -f '\(folder)/.probe'; exit $s")
+          != 0
           ? 1 : 0
       }),
     Obstacle(
