@@ -94,8 +94,8 @@ package final class Supervised {
 
   private func hear(withinMilliseconds limit: Int32) {
     guard let message = notify.next(withinMilliseconds: limit) else { return }
-    lastSign = Bench.seconds()
     for line in message.split(separator: "\n") {
+      if line == "WATCHDOG=1" || line == "READY=1" { lastSign = Bench.seconds() }
       if line == "READY=1" {
         if !isReady { secondsToReady = Bench.seconds() - startedAt }
         isReady = true
