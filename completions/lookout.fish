@@ -12,6 +12,7 @@ end
 complete -c lookout -n __lookout_first -f -a classify -d 'say what is in pictures'
 complete -c lookout -n __lookout_first -f -a import -d 'turn a checkpoint into a weights file'
 complete -c lookout -n __lookout_first -f -a export -d 'write a weights file in another form'
+complete -c lookout -n __lookout_first -f -a verify -d 'compare two models'
 complete -c lookout -n __lookout_first -f -a inspect -d 'show what is in a weights file'
 complete -c lookout -n __lookout_first -f -a train -d 'train a model'
 complete -c lookout -n __lookout_first -f -a evaluate -d 'measure a model on labelled pictures'

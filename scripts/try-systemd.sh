@@ -24,7 +24,7 @@ else
 fi
 [ -x "$root/usr/lib/systemd/systemd" ] || [ -x "$root/lib/systemd/systemd" ] ||
   debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,libopenblas0-pthread,libjpeg62-turbo,libpng16-16,\
-libsqlite3-0,libssl3,libsystemd0,sqlite3,procps bookworm "$root"
+libsqlite3-0,libmicrohttpd12,libcurl4,libssl3,libsystemd0,sqlite3,procps bookworm "$root"
 
 rm -rf "$root/etc/lookout" "$root/var/lib/lookout" "$root/srv/lookout" "$root/photos" "$root/transcript"
 PREFIX=/usr DESTDIR=$root scripts/install.sh

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The daemon's HTTP face, asked as its users ask it.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct HTTPTests {
   @Test func tellsHealthAndMetricsOverTheSocket() throws {
     let daemon = DaemonProcess()
@@ -17,6 +17,13 @@ struct HTTPTests {
     #expect(page.contains("\nlookout_answered_images_total 1\n"))
     #expect(page.contains("\nlookout_sink_lag_records{sink=\"table\"} 0\n"))
     #expect(daemon.get("/")?.status == 404)
+    #expect(faults(ofMetrics: page) == [])
+    // Prometheus' own judge, where it is installed.
+    if Files.exists("/usr/bin/promtool") {
+      Files.write(Array(page.utf8), to: daemon.scratch("metrics"))
+      let judged = Ran("sh", ["-c", "promtool check metrics <\(daemon.scratch("metrics"))"], in: daemon.scratch)
+      #expect(judged.status == 0, "\(judged)")
+    }
     daemon.signal(SIGTERM)
     #expect(daemon.waitForExit() == 0)
     #expect(!Files.exists(daemon.httpSocket))
@@ -50,4 +57,36 @@ extension DaemonProcess {
     client.request("GET", path)
     return client.answer()
   }
+}
+
+/// What breaks the text format of Prometheus: a sample outside its family, a value that is no number, buckets that fall.
+private func faults(ofMetrics page: String) -> [String] {
+  var faults: [String] = []
+  var family = (name: "", kind: "", isHelped: false)
+  var bucket = (series: "", count: 0.0)
+  for line in page.split(separator: "\n") {
+    let words = line.split(separator: " ")
+    if line.hasPrefix("# HELP ") {
+      family = (String(words[2]), "", true)
+    } else if line.hasPrefix("# TYPE ") {
+      if !family.isHelped || words[2] != family.name { faults.append("no help: \(line)") }
+      family.kind = String(words[3])
+    } else {
+      let name = String(line.prefix { $0 != "{" && $0 != " " })
+      let isOfFamily =
+        family.kind == "histogram"
+        ? ["_bucket", "_sum", "_count"].contains { name == family.name + $0 } : name == family.name
+      guard isOfFamily, let value = words.last.flatMap({ Double($0) }) else {
+        faults.append("stray: \(line)")
+        continue
+      }
+      let series = name + line.split(separator: "le=\"")[0].dropFirst(name.count)
+      if name.hasSuffix("_bucket"), series == bucket.series, value < bucket.count { faults.append("falls: \(line)") }
+      if name.hasSuffix("_bucket") { bucket = (series, value) }
+      if family.kind == "histogram", name.hasSuffix("_count"), value != bucket.count {
+        faults.append("last bucket is not the count: \(line)")
+      }
+    }
+  }
+  return faults + (page.hasSuffix("\n") ? [] : ["no line end"])
 }

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The KServe V2 protocol: raw requests always, a real client when a Python with `tritonclient` is named.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct InferenceTests {
   private static let count = 3 * 224 * 224
 

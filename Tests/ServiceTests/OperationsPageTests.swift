@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What operators read is compared with what the programs have, so that the two cannot drift apart.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct OperationsPageTests {
   private static let repository = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
 
@@ -55,6 +55,18 @@ struct OperationsPageTests {
     for file in ["config/grafana/lookout-dashboard.json", "config/prometheus/lookout.rules.yml"] {
       let asked = Self.metrics(in: Self.text(file))
       #expect(!asked.isEmpty && asked.isSubset(of: known), "\(file): \(asked.subtracting(known))")
+    }
+  }
+
+  @Test func everyCommandIsCompletedInEveryShell() {
+    let commands = Self.text("Sources/lookout/main.swift").split(separator: "\n").compactMap { line -> String? in
+      guard line.hasPrefix("  case \""), line.contains(".run(") || line.contains("OperateCommands.") else { return nil }
+      return String(line.dropFirst("  case \"".count).prefix { $0 != "\"" })
+    }
+    #expect(commands.contains("status") && commands.contains("classify"))
+    for file in ["lookout.bash", "_lookout", "lookout.fish"] {
+      let words = Set(Self.text("completions/\(file)").split { !$0.isLetter }.map(String.init))
+      for command in commands { #expect(words.contains(command), "\(file) lacks \(command)") }
     }
   }
 

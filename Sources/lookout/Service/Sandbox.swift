@@ -35,14 +35,13 @@ struct Sandbox {
         String(word.drop { $0 == "-" || $0 == "+" })
       }
     }
-    let remedy = "systemctl edit \(unit), add: [Service] ReadWritePaths=\(folder.path); then systemctl restart \(unit)"
+    let remedy = dropIn("folders", ["ReadWritePaths=\(folder.path)"])
     let isHome = ["/home", "/root", "/run/user"].contains { Self.isBelow(folder.path, $0) }
     if isHome, let protection = properties["ProtectHome"], protection != "no" {
       return [
         .bad(
           "sandbox", "\(folder.path) (\(folder.purpose)) is closed by ProtectHome=\(protection)",
-          "systemctl edit \(unit), add: [Service] ProtectHome=no ReadWritePaths=\(folder.path); "
-            + "then systemctl restart \(unit)")
+          dropIn("home", ["ProtectHome=no", "ReadWritePaths=\(folder.path)"]))
       ]
     }
     if list("InaccessiblePaths").contains(where: { Self.isBelow(folder.path, $0) }) {
@@ -76,9 +75,18 @@ struct Sandbox {
     return [
       .bad(
         "sandbox", "listen has \(port), but the unit has no network",
-        "systemctl edit \(unit), add: [Service] PrivateNetwork=no RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 "
-          + "IPAddressAllow=localhost; then systemctl restart \(unit)")
+        dropIn(
+          "network",
+          ["PrivateNetwork=no", "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6", "IPAddressAllow=localhost"]))
     ]
+  }
+
+  /// The command that adds lines to the unit's `[Service]`; run again with other lines, it adds those too.
+  private func dropIn(_ name: String, _ lines: [String]) -> String {
+    let folder = "/etc/systemd/system/\(unit).d"
+    let text = (["[Service]"] + lines).map { "'\($0.replacing("'", with: "'\\''"))'" }.joined(separator: " ")
+    return "mkdir -p \(folder) && printf '%s\\n' \(text) >> \(folder)/\(name).conf && systemctl daemon-reload && "
+      + "systemctl restart \(unit)"
   }
 
   private static func isBelow(_ path: String, _ folder: String) -> Bool {
