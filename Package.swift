@@ -81,6 +81,7 @@ let package = Package(
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     // Swift, bottom up.
     module("Hashing", ["CCrypto"]),
@@ -88,7 +89,7 @@ let package = Package(
     module("HTTPServer", ["Platform", "CMicroHTTPD"]),
     module("Imaging", ["CImageCodecs"]),
     module("Engine", ["COpenBLAS", "CKernels", "Hashing"]),
-    module("ModelZoo", ["Engine"]),
+    module("ModelZoo", ["Engine", "CZlib"]),
     module("SinkProtocol", ["CSinkABI"]),
     module("SinkConformance", ["SinkProtocol"]),
     module(

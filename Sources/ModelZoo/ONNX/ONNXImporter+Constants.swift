@@ -23,6 +23,8 @@ extension ONNXImporter {
       operands.append(tensor)
     }
     guard let result = try folded(node, operands) else { return false }
+    foldedCount += result.count
+    guard foldedCount <= 4 * Self.maximumCount else { throw TraceFault("too many numbers that depend on no picture") }
     values[node.outputs[0]] = .constant(result)
     return true
   }
@@ -72,7 +74,10 @@ extension ONNXImporter {
       return x.reshaped([x.extents[..<place].reduce(1, *), x.extents[place...].reduce(1, *)])
     case "Transpose": return transposed(x, node.attributes["perm"]?.integers ?? [])
     case "Concat":
-      guard operands.allSatisfy({ $0.extents.count == 1 }) else { return nil }
+      guard operands.allSatisfy({ $0.extents.count == 1 }), operands.reduce(0, { $0 + $1.count }) <= Self.maximumCount
+      else {
+        return nil
+      }
       if operands.allSatisfy({ !$0.isFloat }) { return ConstantTensor(operands.flatMap { $0.integers() ?? [] }) }
       let floats = operands.flatMap { $0.floats() }
       return ConstantTensor(extents: [floats.count], floats: floats)
@@ -82,6 +87,7 @@ extension ONNXImporter {
       var taken: [Int] = []
       for index in places { taken.append(try place(index, of: x.extents[axis])) }
       let extents = Array(x.extents[..<axis]) + operands[1].extents + Array(x.extents[(axis + 1)...])
+      guard let count = ConstantTensor.count(of: extents), count <= Self.maximumCount else { return nil }
       return Self.taken(x, axis, taken).reshaped(extents)
     case "Slice":
       guard let starts = try integers(node, "starts", 1), let ends = try integers(node, "ends", 2),
@@ -117,7 +123,8 @@ extension ONNXImporter {
         : ConstantTensor(extents: target, integers: [Int](repeating: Int(number), count: count))
     case "Range":
       guard operands.count == 3, let start = x.integers()?.first, let end = operands[1].integers()?.first,
-        let step = operands[2].integers()?.first, step != 0, (end - start) / step <= Self.maximumCount
+        let step = operands[2].integers()?.first, step != 0, start.magnitude <= Self.maximumCount,
+        end.magnitude <= Self.maximumCount
       else { return nil }
       return ConstantTensor(Array(stride(from: start, to: end, by: step)))
     default: return elementwise(node.operation, operands)

@@ -41,8 +41,10 @@ extension ONNXImporter {
       return try tracer.concatenate(name(node), parts, at: axis)
     case "Softmax", "LogSoftmax": return try softmax(node)
     case "LRN", ONNXPatterns.localResponseNorm:
+      let size = node.attributes["size"]?.integer ?? 0
+      guard (1...4096).contains(size) else { throw TraceFault("a norm over \(size) channels") }
       let norm = Operation.localResponseNorm(
-        size: node.attributes["size"]?.integer ?? 0, alpha: node.attributes["alpha"]?.float ?? 1e-4,
+        size: size, alpha: node.attributes["alpha"]?.float ?? 1e-4,
         beta: node.attributes["beta"]?.float ?? 0.75, k: node.attributes["bias"]?.float ?? 1)
       return try tracer.apply(name(node), norm, tracer.settled(tracer.picture(feature(node))))
     case "Add", "Sub", "Mul", "Div": return try arithmetic(node)

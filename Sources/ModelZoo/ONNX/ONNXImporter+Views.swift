@@ -100,7 +100,7 @@ extension ONNXImporter {
       if numbers == Array(0..<extents[axis]) { continue }
       let kinds = tracer.plainAxes(x)[axis]
       guard numbers.first == 0, steps[index] > 0, kinds == [.h] || kinds == [.w],
-        numbers.count == (extents[axis] + steps[index] - 1) / steps[index]
+        extents[axis] - (numbers.last ?? 0) <= steps[index]
       else {
         y = try taking(y, axis, numbers)
         continue
@@ -139,7 +139,9 @@ extension ONNXImporter {
     let sizes =
       try integers(node, "split", 1)
       ?? (0..<parts).map { max(0, min(even, extents[axis] - $0 * even)) }
-    guard sizes.count == parts, sizes.allSatisfy({ $0 > 0 }), sizes.reduce(0, &+) == extents[axis] else {
+    guard sizes.count == parts, sizes.allSatisfy({ (1...extents[axis]).contains($0) }),
+      sizes.reduce(0, &+) == extents[axis]
+    else {
       throw TraceFault("parts of \(sizes) do not make up \(extents[axis])")
     }
     var first = 0

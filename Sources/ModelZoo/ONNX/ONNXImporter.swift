@@ -14,6 +14,8 @@ struct ONNXImporter {
   var tracer: NetworkTracer
   var values: [String: Value] = [:]
   var notes: [String] = []
+  /// How many numbers were computed that depend on no picture.
+  var foldedCount = 0
   private let inputName: String
   private let outputName: String
 
@@ -42,8 +44,9 @@ struct ONNXImporter {
     guard let h = size?.h ?? input.extents[places.h], let w = size?.w ?? input.extents[places.w] else {
       throw TraceFault("the input's height and width are left open; give them with --input-size")
     }
-    guard c <= 1 << 20, max(h, w) <= 1 << 16 else { throw TraceFault("an input of \(c)×\(h)×\(w)") }
+    try NetworkTracer.bounded(Shape(c: c, h: h, w: w))
     let batch = input.extents[0] ?? 1
+    guard batch <= 1 << 20 else { throw TraceFault("a batch of \(batch)") }
     tracer = NetworkTracer(shape: Shape(c: c, h: h, w: w), axes: axes, batch: batch)
     inputName = input.name
     let outputs = model.graph.outputs.map(\.name)

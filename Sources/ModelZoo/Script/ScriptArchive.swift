@@ -121,6 +121,7 @@ private struct ValueReader {
   let file: UnsafeRawBufferPointer
   let bytes: any ByteSource
   private var unpacked: [String: MemoryBytes] = [:]
+  private var count = 0
 
   init(
     machine: PickleMachine, archive: ZipArchive, folder: String, file: UnsafeRawBufferPointer, bytes: any ByteSource
@@ -133,7 +134,10 @@ private struct ValueReader {
   }
 
   mutating func value(_ value: PickleValue, depth: Int) throws(FormatFault) -> ScriptArchive.Value {
-    guard depth < 16 else { throw FormatFault(offset: 0, reason: "lists within lists, too deep", isRefusal: true) }
+    count += 1
+    guard depth < 16, count <= 1 << 20 else {
+      throw FormatFault(offset: 0, reason: "lists within lists, too many", isRefusal: true)
+    }
     switch value {
     case .none, .bytes, .constructor, .storage, .dictionary, .long: return .none
     case .bool(let flag): return .bool(flag)
@@ -159,10 +163,13 @@ private struct ValueReader {
       throw FormatFault(
         offset: entry.range.lowerBound, reason: "a tensor of type \(storage.type.rawValue)", isRefusal: true)
     }
+    guard storage.start <= entry.size, tensor.offset <= entry.size else {
+      throw FormatFault(offset: entry.range.lowerBound, reason: "the storage '\(storage.key)' is too short")
+    }
     let first = (storage.start + tensor.offset) * element.width
     let reach = zip(tensor.extents, tensor.strides).reduce(1) { $0 + max(0, $1.0 - 1) * $1.1 }
-    let size = (tensor.count == 0 ? 0 : reach) * element.width
-    guard first >= 0, first <= entry.size, size <= entry.size - first else {
+    let size = min(tensor.count == 0 ? 0 : reach, entry.size + 1) * element.width
+    guard first <= entry.size, size <= entry.size - first else {
       throw FormatFault(offset: entry.range.lowerBound, reason: "the storage '\(storage.key)' is too short")
     }
     var source = bytes

@@ -86,7 +86,7 @@ extension ScriptInterpreter {
       guard numbers.count == arguments.count else { return nil }
       let (start, end, step) =
         numbers.count == 1 ? (0, numbers[0], 1) : (numbers[0], numbers[1], numbers.count == 3 ? numbers[2] : 1)
-      guard step != 0, start.magnitude < 1 << 20, end.magnitude < 1 << 20 else { return nil }
+      guard step != 0, start.magnitude < 1 << 12, end.magnitude < 1 << 12 else { return nil }
       return .list(stride(from: start, to: end, by: step).map { .integer($0) })
     case ("__not__", 1): return .bool(try !truth(arguments[0]))
     case ("neg", 1):
@@ -128,7 +128,7 @@ extension ScriptInterpreter {
     }
     if case .list(let x) = a, case .list(let y) = b {
       switch name {
-      case "add": return .list(x + y)
+      case "add": return x.count + y.count <= 1 << 12 ? .list(x + y) : nil
       case "eq", "ne":
         let same = x.count == y.count && zip(x, y).allSatisfy { Self.number($0) == Self.number($1) }
         return .bool(same == (name == "eq"))

@@ -236,7 +236,7 @@ extension ScriptInterpreter {
     if numbers == Array(0..<extents[place]) { return x }
     if kinds == [.c] { return try tracer.select(x, channels: numbers) }
     guard numbers.first == 0, step > 0, kinds == [.h] || kinds == [.w],
-      numbers.count == (extents[place] + step - 1) / step
+      extents[place] - (numbers.last ?? 0) <= step
     else { throw TraceFault("takes a part of a picture") }
     return try tracer.subsample(label, x, kinds == [.h] ? Extent2D(h: step, w: 1) : Extent2D(h: 1, w: step))
   }

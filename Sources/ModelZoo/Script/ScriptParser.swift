@@ -216,7 +216,10 @@ struct ScriptParser {
   private mutating func infix(_ level: Int) throws(ScriptFault) -> ScriptExpression {
     guard level < ScriptParser.levels.count else { return try prefix() }
     var left = try infix(level + 1)
+    var length = 0
     while true {
+      length += 1
+      guard length < ScriptParser.maximumDepth else { throw fault("an expression too long") }
       var sign: String
       switch word {
       case .sign(let found), .name(let found): sign = found
@@ -239,7 +242,10 @@ struct ScriptParser {
 
   private mutating func primary() throws(ScriptFault) -> ScriptExpression {
     var value = try atom()
+    var length = 0
     while true {
+      length += 1
+      guard length < ScriptParser.maximumDepth else { throw fault("an expression too long") }
       if takes(".") {
         value = .attribute(value, try name())
       } else if takes("(") {

@@ -156,6 +156,7 @@ extension NetworkTracer {
     axes[place] = [.c]
     if let view = joinedView(values) {
       var joined = view
+      try NetworkTracer.bounded(joined.shape)
       joined.axes = axes
       return joined
     }
@@ -185,7 +186,7 @@ extension NetworkTracer {
 
   /// The channels with these numbers, in this order.
   mutating func select(_ x: FeatureMap, channels numbers: [Int]) throws(TraceFault) -> FeatureMap {
-    guard !numbers.isEmpty, numbers.allSatisfy({ (0..<x.shape.c).contains($0) }) else {
+    guard !numbers.isEmpty, numbers.count <= 1 << 20, numbers.allSatisfy({ (0..<x.shape.c).contains($0) }) else {
       throw TraceFault("takes channels that are not there")
     }
     guard numbers != Array(0..<x.shape.c) else { return x }
@@ -219,11 +220,13 @@ extension NetworkTracer {
         y.padding.top += pad.before
         y.padding.bottom += pad.after
         y.shape.h += pad.before + pad.after
+        try NetworkTracer.bounded(y.shape)
       case .w:
         y = try settled(y, keepingPadding: true)
         y.padding.left += pad.before
         y.padding.right += pad.after
         y.shape.w += pad.before + pad.after
+        try NetworkTracer.bounded(y.shape)
       }
     }
     return y

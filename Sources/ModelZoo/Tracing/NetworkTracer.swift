@@ -12,6 +12,7 @@ struct NetworkTracer {
   private(set) var tensors = TracedTensors()
   private var shapes: [String: Shape]
   private var places: [String: Int] = [:]
+  private var repetitions: [String: Int] = [:]
   /// What an element-wise node was made of, to recognise functions written in parts.
   private var sources: [String: FeatureMap] = [:]
 
@@ -35,12 +36,22 @@ struct NetworkTracer {
   /// What the node's single operand was when it was made.
   func source(of name: String) -> FeatureMap? { sources[name] }
 
-  private func unique(_ wanted: String) -> String {
+  private mutating func unique(_ wanted: String) -> String {
     let plain = wanted.isEmpty ? "node" : wanted
     guard shapes[plain] != nil else { return plain }
-    var number = 2
+    var number = repetitions[plain] ?? 2
     while shapes["\(plain)_\(number)"] != nil { number += 1 }
+    repetitions[plain] = number + 1
     return "\(plain)_\(number)"
+  }
+
+  /// A shape of which no product overflows.
+  @discardableResult
+  static func bounded(_ shape: Shape) throws(TraceFault) -> Shape {
+    guard (1...(1 << 20)).contains(shape.c), (1...(1 << 17)).contains(shape.h), (1...(1 << 17)).contains(shape.w),
+      shape.countPerImage <= 1 << 31
+    else { throw TraceFault("a value of \(shape.c)×\(shape.h)×\(shape.w) is empty or too large") }
+    return shape
   }
 
   /// Puts a node into the graph; gives its name, made unique.
@@ -49,7 +60,7 @@ struct NetworkTracer {
   ) throws(TraceFault) -> (name: String, shape: Shape) {
     guard nodes.count < NetworkTracer.maximumNodes else { throw TraceFault("the network is too large") }
     let name = unique(wanted + suffix)
-    let shape = try shape(of: operation, inputs.map(\.shape))
+    let shape = try NetworkTracer.bounded(shape(of: operation, inputs.map(\.shape)))
     places[name] = nodes.count
     shapes[name] = shape
     nodes.append(Graph.Node(name: name, operation: operation, inputs: inputs.map(\.node)))
@@ -108,6 +119,7 @@ struct NetworkTracer {
   /// The value with one axis, made of C, H and W, turned into channels alone.
   mutating func vector(_ x: FeatureMap, at place: Int) throws(TraceFault) -> FeatureMap {
     let axes = plainAxes(x)
+    guard axes.indices.contains(place) else { throw TraceFault("its input lacks an axis") }
     if axes[place].isEmpty || axes[place] == [.c] { return x }
     guard axes[place] == plain([.c, .h, .w], x) else { throw TraceFault("its features are not ordered C, H, W") }
     let plainX = try settled(x)
