@@ -48,7 +48,7 @@ struct NetworkTracer {
   /// A shape of which no product overflows.
   @discardableResult
   static func bounded(_ shape: Shape) throws(TraceFault) -> Shape {
-    guard (1...(1 << 20)).contains(shape.c), (1...(1 << 17)).contains(shape.h), (1...(1 << 17)).contains(shape.w),
+    guard (1...(1 << 28)).contains(shape.c), (1...(1 << 17)).contains(shape.h), (1...(1 << 17)).contains(shape.w),
       shape.countPerImage <= 1 << 31
     else { throw TraceFault("a value of \(shape.c)×\(shape.h)×\(shape.w) is empty or too large") }
     return shape
