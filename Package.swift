@@ -90,13 +90,17 @@ let package = Package(
     module("Imaging", ["CImageCodecs"]),
     module("Engine", ["COpenBLAS", "CKernels", "Hashing"]),
     module("ModelZoo", ["Engine", "CZlib"]),
+    module(
+      "Training",
+      ["Engine", "ModelZoo", "Imaging", "Platform", "Hashing", "TOML", "CZlib", "CSQLite"]),
     module("SinkProtocol", ["CSinkABI"]),
     module("SinkConformance", ["SinkProtocol"]),
+    module("TOML", ["CTOML"]),
     module(
       "Service",
       [
         "Platform", "HTTPServer", "Imaging", "Engine", "Hashing", "CSinkABI", "SinkProtocol", "LookoutSinkKit",
-        "CSQLite", "CTOML",
+        "CSQLite", "TOML",
       ]),
     module("LookoutSinkKit", ["CSinkABI"]),
 
@@ -104,7 +108,7 @@ let package = Package(
     program(
       "lookout",
       [
-        "Service", "HTTPServer", "SinkConformance", "SinkProtocol", "ModelZoo", "Imaging", "Engine", "Platform",
+        "Training", "Service", "HTTPServer", "SinkConformance", "SinkProtocol", "ModelZoo", "Imaging", "Engine", "Platform",
         "Hashing", "LookoutSinkKit", "CSQLite", "CCurl",
       ]),
     program("lookout-sink-host", ["CSinkABI", "SinkProtocol"], runtime: hostRuntimePath),
@@ -125,9 +129,11 @@ let package = Package(
     tests("HTTPServerTests", ["HTTPServer", "Platform"]),
     tests("ImagingTests", ["Imaging"], exclude: ["Fixtures"]),
     tests("EngineTests", ["Engine", "Platform", "CKernels", "CShims"], exclude: ["Fixtures"]),
+    tests("TrainingTests", ["Training", "Engine", "ModelZoo", "Imaging", "Platform"], exclude: ["Fixtures"]),
     tests("ModelZooTests", ["ModelZoo", "Engine"], exclude: ["Fixtures"]),
     tests(
-      "ServiceTests", ["Service", "Platform", "Imaging", "Engine", "SinkProtocol", "CSQLite"], exclude: ["Fixtures"]),
+      "ServiceTests", ["Service", "TOML", "Platform", "Imaging", "Engine", "SinkProtocol", "CSQLite"],
+      exclude: ["Fixtures"]),
     tests("SinkTests", ["SinkConformance", "SinkProtocol", "CSinkABI", "Platform", "LookoutSinkKit"]),
     tests("EndToEndTests", ["Platform", "CSQLite", "Hashing"]),
 

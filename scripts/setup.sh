@@ -2,8 +2,8 @@
 # Makes sure that this machine can build Lookout: Swift 6.3 and a few Debian packages.
 set -eu
 
-packages="libopenblas-dev libjpeg62-turbo-dev libcurl4-openssl-dev libmicrohttpd-dev libpng-dev libsqlite3-dev libsystemd-dev libssl-dev zlib1g-dev
-libtomlplusplus-dev pkg-config sqlite3 g++ make patchelf groff-base"
+packages="libopenblas-dev libjpeg62-turbo-dev libcurl4-openssl-dev libmicrohttpd-dev libpng-dev libsqlite3-dev libsystemd-dev libssl-dev
+libtomlplusplus-dev zlib1g-dev pkg-config sqlite3 g++ make patchelf groff-base"
 
 installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

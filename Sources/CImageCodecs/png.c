@@ -110,3 +110,16 @@ ic_status ic_png_decode(const uint8_t *bytes, size_t count, uint32_t width, uint
   png_destroy_read_struct(&png, &info, NULL);
   return IC_OK;
 }
+
+ic_status ic_png_encode(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels, uint8_t *bytes,
+                        size_t *count, char *error) {
+  png_image image = {.version = PNG_IMAGE_VERSION, .width = width, .height = height};
+  image.format = channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+  png_alloc_size_t room = *count;
+  const int written = png_image_write_to_memory(&image, bytes, &room, 0, pixels, 0, NULL);
+  *count = room;
+  if (written) return IC_OK;
+  snprintf(error, IC_ERROR_BYTES, "%s", image.message[0] ? image.message : "the room is too small");
+  png_image_free(&image);
+  return IC_LIMIT;
+}

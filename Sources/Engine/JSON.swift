@@ -18,6 +18,11 @@ package struct JSON: Sendable {
   package struct Member: Sendable {
     package let name: String
     package let value: JSON
+
+    package init(name: String, value: JSON) {
+      self.name = name
+      self.value = value
+    }
   }
 
   /// What breaks a rule, and at which byte of the text.

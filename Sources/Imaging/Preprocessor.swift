@@ -95,6 +95,30 @@ package final class Preprocessor {
     return (resampler.resize(upright), facts)
   }
 
+  /// A whole picture standing upright, RGB or grey as the model wants it, valid until the next call.
+  package func upright(_ bytes: UnsafeRawBufferPointer) throws(ImagingError) -> PixelGrid {
+    let header = try ImageHeader(bytes, limits: limits)
+    let stored = try decoder.decode(bytes, header: header, scale: 8)
+    let swaps = header.orientation.swapsAxes
+    let whole = PixelRegion(
+      left: 0, top: 0, width: swaps ? header.height : header.width, height: swaps ? header.width : header.height)
+    return stage.prepare(
+      stored, orientation: header.orientation, region: whole, isGrey: preprocessing.channels == .grey, isPadded: false)
+  }
+
+  /// RGB pixels standing upright, cropped, padded and resized as the model wants them; valid until the next call.
+  package func resized(upright pixels: PixelGrid) -> PixelGrid {
+    precondition(pixels.channels == 3, "RGB is resized")
+    let geometry = ResizeGeometry(preprocessing, width: pixels.width, height: pixels.height)
+    let part = stage.prepare(
+      pixels, orientation: .upright, region: geometry.crop, isGrey: preprocessing.channels == .grey,
+      isPadded: geometry.isPadded)
+    let box = PixelBox(left: 0, top: 0, right: Double(part.width), bottom: Double(part.height))
+    return resampler.resize(
+      part, box: box, width: geometry.width, height: geometry.height, columns: geometry.columns,
+      lines: geometry.lines, filter: preprocessing.filter)
+  }
+
   private func normalise(_ pixels: PixelGrid, into slot: UnsafeMutableBufferPointer<Float>) {
     guard let target = slot.baseAddress else { return }
     let count = pixels.width * pixels.height * pixels.channels

@@ -14,6 +14,9 @@ let usage = """
          lookout status [--once] | explain FILE | doctor | reload | pause | resume | drain [--timeout S] | redrive [SINK]
          lookout quarantine list | quarantine release ID…
          lookout plugin list | plugin new NAME [--language swift|c] | plugin test FILE.so
+         lookout train [RECIPE.toml] [--KEY VALUE]…
+         lookout evaluate MODEL.swiftweights DATA [--part test|train] [--images FOLDER] [--report FILE] [--html FILE] [--json]
+         lookout dataset check DATA [--validation DATA] [--test DATA] [--images FOLDER]
          lookout --help | --version
 
   import   reads an ONNX model, a TorchScript archive (with --input-size), or a state_dict or .safetensors file (with
@@ -33,9 +36,12 @@ let usage = """
   status, explain, doctor, reload, pause, resume, drain, redrive, quarantine
            ask the running service; lookout-service(1) tells them all, --json prints what a script wants
   plugin   lists, makes and tests sink plugins; see lookout-plugin(1)
+  train    makes a model of labelled pictures by a recipe; lookout train --help lists its keys
+  evaluate says how well a model answers labelled pictures
+  dataset  check: class counts, unreadable files, duplicates, leaks between the parts of a data set
 
   exit codes: 0 done, 64 wrong usage, 65 a damaged or foreign file or picture, 66 no such input, 73 output not written;
-              of the service 69 not running, 75 not now, 77 not allowed, 78 refused
+              of the service 69 not running, 75 not now (a training: stopped, goes on later), 77 not allowed, 78 refused
   """
 
 let words = Array(CommandLine.arguments.dropFirst())
@@ -57,6 +63,9 @@ do throws(Failure) {
   case "redrive": try OperateCommands.redrive(Array(words.dropFirst()))
   case "quarantine": try OperateCommands.quarantine(Array(words.dropFirst()))
   case "plugin": try PluginCommand.run(Array(words.dropFirst()))
+  case "train": try TrainCommand.run(Array(words.dropFirst()))
+  case "evaluate": try EvaluateCommand.run(Array(words.dropFirst()))
+  case "dataset": try DatasetCommand.run(Array(words.dropFirst()))
   case "--help", "-h": print(usage)
   case "--version": print("lookout 0.1.0")
   case let word?: throw .usage("unknown command '\(word)'")

@@ -1,5 +1,6 @@
 import Glibc
 import Service
+import TOML
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import Platform
 import Service
+import TOML
 import TestSupport
 import Testing
 

@@ -10,20 +10,10 @@ import os
 import numpy
 import torch
 import torch.nn.functional as F
+from training_counter import counted
 
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)
-
-
-def counted(seed, count):
-    """SplitMix64 over a counter, from -1 to 1."""
-    with numpy.errstate(over="ignore"):
-        z = numpy.uint64(seed) + (numpy.arange(count, dtype=numpy.uint64) + numpy.uint64(1)) * numpy.uint64(
-            0x9E3779B97F4A7C15)
-        z = (z ^ (z >> numpy.uint64(30))) * numpy.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
-        z ^= z >> numpy.uint64(31)
-    return (z >> numpy.uint64(40)).astype(numpy.float64) / 2.0**23 - 1
 
 
 def loss_weights(shape):

@@ -85,4 +85,10 @@ void ic_resample_columns(const uint8_t *_Nonnull source, size_t row_bytes, const
 void ic_normalise(const uint8_t *_Nonnull samples, size_t count, const float *_Nonnull scale,
                   const float *_Nonnull offset, float *_Nonnull target);
 
+/* Packs 8-bit grey (`channels` 1) or RGB (3) rows, top down without padding, as a PNG file.
+ *
+ * `count` says how much room `bytes` has, and then how much was used. `error` is set unless IC_OK is returned. */
+ic_status ic_png_encode(const uint8_t *_Nonnull pixels, uint32_t width, uint32_t height, uint32_t channels,
+                        uint8_t *_Nonnull bytes, size_t *_Nonnull count, char *_Nonnull error);
+
 #endif

@@ -1,10 +1,8 @@
+package import TOML
+
 /// Everything that is wrong with a configuration file, all of it at once.
 package struct ConfigurationError: Error, CustomStringConvertible {
-  /// One thing that is wrong, where, and what would be right.
-  package struct Problem: Equatable, Sendable {
-    package var position: FilePosition
-    package var reason: String
-  }
+  package typealias Problem = SettingsProblem
 
   package let file: String
   package let problems: [Problem]

@@ -1,6 +1,7 @@
 internal import Glibc
 internal import HTTPServer
 internal import Platform
+internal import TOML
 
 /// Turns the TOML tables into settings and collects what is wrong with them.
 struct ConfigurationReader {
@@ -104,7 +105,8 @@ struct ConfigurationReader {
     let plugin = reader.requiredString("plugin")
     for (key, position) in reader.positions { places["sinks.\(name).\(key)"] = position }
     let settings = SinkSettings(
-      name: name, plugin: plugin, paths: reader.paths, optionsJSON: reader.restAsJSON())
+      name: name, plugin: plugin, paths: reader.paths.map { SinkSettings.Option(key: $0.key, value: $0.value) },
+      optionsJSON: reader.restAsJSON())
     problems += reader.finish()
     return settings
   }

@@ -12,8 +12,8 @@ package struct FilePosition: Equatable, Sendable {
 }
 
 /// A value of a TOML document and its place.
-struct TOMLValue: Sendable {
-  enum Content: Sendable {
+package struct TOMLValue: Sendable {
+  package enum Content: Sendable {
     case table([Entry])
     case array([TOMLValue])
     case string(String)
@@ -25,19 +25,30 @@ struct TOMLValue: Sendable {
   }
 
   /// A key of a table with its value.
-  struct Entry: Sendable {
-    let key: String
-    let position: FilePosition
-    let value: TOMLValue
+  package struct Entry: Sendable {
+    package let key: String
+    package let position: FilePosition
+    package let value: TOMLValue
+
+    package init(key: String, position: FilePosition, value: TOMLValue) {
+      self.key = key
+      self.position = position
+      self.value = value
+    }
   }
 
-  let content: Content
-  let position: FilePosition
+  package let content: Content
+  package let position: FilePosition
+
+  package init(content: Content, position: FilePosition) {
+    self.content = content
+    self.position = position
+  }
 
   /// Parses a document (TOML 1.0, by toml++).
   ///
   /// - Returns: the root table, or the place and reason of a syntax error.
-  static func parse(_ text: [UInt8]) -> Result<TOMLValue, SyntaxError> {
+  package static func parse(_ text: [UInt8]) -> Result<TOMLValue, SyntaxError> {
     var line: UInt32 = 0
     var column: UInt32 = 0
     var message = [CChar](repeating: 0, count: 512)
@@ -60,9 +71,9 @@ struct TOMLValue: Sendable {
     return .success(value(at: 0, in: nodes))
   }
 
-  struct SyntaxError: Error {
-    let position: FilePosition
-    let reason: String
+  package struct SyntaxError: Error {
+    package let position: FilePosition
+    package let reason: String
   }
 
   private static func value(at index: Int, in nodes: UnsafeBufferPointer<ctoml_node>) -> TOMLValue {
@@ -94,7 +105,7 @@ struct TOMLValue: Sendable {
   }
 
   /// The value as JSON, for a plugin that reads its own part of the table.
-  var json: String {
+  package var json: String {
     switch content {
     case .table(let entries):
       "{" + entries.map { "\(Self.quoted($0.key)):\($0.value.json)" }.joined(separator: ",") + "}"
@@ -107,7 +118,7 @@ struct TOMLValue: Sendable {
     }
   }
 
-  static func quoted(_ text: String) -> String {
+  package static func quoted(_ text: String) -> String {
     var quoted = "\""
     for scalar in text.unicodeScalars {
       switch scalar {

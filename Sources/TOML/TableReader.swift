@@ -1,15 +1,15 @@
 /// Reads the keys of one table strictly: each key is asked for once, and what nobody asked for is a problem.
 ///
 /// Problems are collected, so that one run shows them all; a getter that meets one gives its default.
-struct TableReader {
-  let name: String
-  let position: FilePosition
+package struct TableReader {
+  package let name: String
+  package let position: FilePosition
   private var entries: [TOMLValue.Entry]
   private var asked: [String] = []
-  private(set) var problems: [ConfigurationError.Problem] = []
+  package private(set) var problems: [SettingsProblem] = []
 
   /// `value`: must be a table; anything else is a problem and reads as an empty one.
-  init(_ name: String, _ value: TOMLValue) {
+  package init(_ name: String, _ value: TOMLValue) {
     self.name = name
     position = value.position
     if case .table(let entries) = value.content {
@@ -20,8 +20,8 @@ struct TableReader {
     }
   }
 
-  mutating func problem(_ position: FilePosition, _ reason: String) {
-    problems.append(ConfigurationError.Problem(position: position, reason: reason))
+  package mutating func problem(_ position: FilePosition, _ reason: String) {
+    problems.append(SettingsProblem(position: position, reason: reason))
   }
 
   private mutating func take(_ key: String) -> TOMLValue? {
@@ -33,16 +33,16 @@ struct TableReader {
   /// Where the key's value stands, or the table if it is absent.
   ///
   /// Ask before taking it.
-  func place(of key: String) -> FilePosition { entries.first { $0.key == key }?.value.position ?? position }
+  package func place(of key: String) -> FilePosition { entries.first { $0.key == key }?.value.position ?? position }
 
   /// Where each key that nobody asked for yet stands.
-  var positions: [(key: String, position: FilePosition)] { entries.map { ($0.key, $0.value.position) } }
+  package var positions: [(key: String, position: FilePosition)] { entries.map { ($0.key, $0.value.position) } }
 
   /// Of the keys that nobody asked for yet, those that are absolute paths.
-  var paths: [SinkSettings.Option] {
+  package var paths: [(key: String, value: String)] {
     entries.compactMap { entry in
       guard case .string(let text) = entry.value.content, text.hasPrefix("/") else { return nil }
-      return SinkSettings.Option(key: entry.key, value: text)
+      return (entry.key, text)
     }
   }
 
@@ -50,7 +50,7 @@ struct TableReader {
     problem(value.position, "[\(name)] \(key) must be \(wanted)")
   }
 
-  mutating func string(_ key: String, default fallback: String) -> String {
+  package mutating func string(_ key: String, default fallback: String) -> String {
     guard let value = take(key) else { return fallback }
     guard case .string(let text) = value.content else {
       mismatch(key, value, "a string")
@@ -59,7 +59,7 @@ struct TableReader {
     return text
   }
 
-  mutating func requiredString(_ key: String) -> String {
+  package mutating func requiredString(_ key: String) -> String {
     guard entries.contains(where: { $0.key == key }) else {
       asked.append(key)
       problem(position, "[\(name)] lacks \(key), a string")
@@ -68,7 +68,7 @@ struct TableReader {
     return string(key, default: "")
   }
 
-  mutating func integer(_ key: String, default fallback: Int, in range: ClosedRange<Int>) -> Int {
+  package mutating func integer(_ key: String, default fallback: Int, in range: ClosedRange<Int>) -> Int {
     guard let value = take(key) else { return fallback }
     guard case .integer(let number) = value.content, range.contains(number) else {
       mismatch(key, value, "a whole number from \(range.lowerBound) to \(range.upperBound)")
@@ -78,14 +78,14 @@ struct TableReader {
   }
 
   /// A number of bytes, such as "800M": K, M and G are powers of 1024; "none" is 0.
-  mutating func size(_ key: String, default fallback: Int) -> Int {
+  package mutating func size(_ key: String, default fallback: Int) -> Int {
     scaled(key, default: fallback, units: ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30], none: "none") {
       "a size such as \"800M\" or \"2G\", or \"none\""
     }
   }
 
   /// A time in seconds, such as "30d" or "12h".
-  mutating func duration(_ key: String, default fallback: Int) -> Int {
+  package mutating func duration(_ key: String, default fallback: Int) -> Int {
     scaled(key, default: fallback, units: ["s": 1, "m": 60, "h": 3600, "d": 86_400], none: nil) {
       "a time such as \"30d\", \"12h\" or \"90m\""
     }
@@ -106,7 +106,50 @@ struct TableReader {
     return fallback
   }
 
-  mutating func boolean(_ key: String, default fallback: Bool) -> Bool {
+  package mutating func number(_ key: String, default fallback: Double, in range: ClosedRange<Double>) -> Double {
+    guard let value = take(key) else { return fallback }
+    guard let number = Self.number(value), range.contains(number) else {
+      mismatch(key, value, "a number from \(range.lowerBound) to \(range.upperBound)")
+      return fallback
+    }
+    return number
+  }
+
+  private static func number(_ value: TOMLValue) -> Double? {
+    switch value.content {
+    case .integer(let number): Double(number)
+    case .float(let number) where number.isFinite: number
+    default: nil
+    }
+  }
+
+  package mutating func numbers(_ key: String, default fallback: [Double]) -> [Double] {
+    guard let value = take(key) else { return fallback }
+    guard case .array(let values) = value.content else {
+      mismatch(key, value, "a list of numbers")
+      return fallback
+    }
+    let numbers = values.compactMap { Self.number($0) }
+    if numbers.count != values.count { mismatch(key, value, "a list of numbers") }
+    return numbers
+  }
+
+  /// Two numbers, the smaller first: `[0.08, 1]`.
+  package mutating func span(
+    _ key: String, default fallback: ClosedRange<Double>, within range: ClosedRange<Double>
+  ) -> ClosedRange<Double> {
+    let place = place(of: key)
+    let ends = numbers(key, default: [fallback.lowerBound, fallback.upperBound])
+    guard ends.count == 2, ends[0] <= ends[1], range.contains(ends[0]), range.contains(ends[1]) else {
+      problem(
+        place, "[\(name)] \(key) must be two numbers from \(range.lowerBound) to \(range.upperBound), the smaller first"
+      )
+      return fallback
+    }
+    return ends[0]...ends[1]
+  }
+
+  package mutating func boolean(_ key: String, default fallback: Bool) -> Bool {
     guard let value = take(key) else { return fallback }
     guard case .boolean(let flag) = value.content else {
       mismatch(key, value, "true or false")
@@ -115,12 +158,12 @@ struct TableReader {
     return flag
   }
 
-  mutating func strings(_ key: String, default fallback: [String]) -> [String] {
+  package mutating func strings(_ key: String, default fallback: [String]) -> [String] {
     placedStrings(key)?.map(\.text) ?? fallback
   }
 
   /// A list of strings, each with its place; nil if the key is absent or is no such list.
-  mutating func placedStrings(_ key: String) -> [(text: String, position: FilePosition)]? {
+  package mutating func placedStrings(_ key: String) -> [(text: String, position: FilePosition)]? {
     guard let value = take(key) else { return nil }
     guard case .array(let values) = value.content else {
       mismatch(key, value, "a list of strings")
@@ -137,7 +180,7 @@ struct TableReader {
     return texts
   }
 
-  mutating func choice<T: RawRepresentable & CaseIterable>(_ key: String, default fallback: T) -> T
+  package mutating func choice<T: RawRepresentable & CaseIterable>(_ key: String, default fallback: T) -> T
   where T.RawValue == String {
     let place = place(of: key)
     let text = string(key, default: fallback.rawValue)
@@ -148,16 +191,16 @@ struct TableReader {
   }
 
   /// The named sub-tables of this table, in the order of the file; the table is used up by it.
-  mutating func tables() -> [(key: String, position: FilePosition, value: TOMLValue)] {
+  package mutating func tables() -> [(key: String, position: FilePosition, value: TOMLValue)] {
     defer { entries = [] }
     return entries.map { ($0.key, $0.position, $0.value) }
   }
 
   /// A sub-table, or nil if it is absent.
-  mutating func table(_ key: String) -> TOMLValue? { take(key) }
+  package mutating func table(_ key: String) -> TOMLValue? { take(key) }
 
   /// What is left, as JSON, for whoever reads it instead; the table is used up by it.
-  mutating func restAsJSON() -> String {
+  package mutating func restAsJSON() -> String {
     defer { entries = [] }
     for entry in entries { refuseWhatJSONLacks(entry.key, entry.value) }
     return TOMLValue(content: .table(entries), position: position).json
@@ -174,7 +217,7 @@ struct TableReader {
   }
 
   /// Reports every key that nobody asked for, and gives all problems.
-  mutating func finish() -> [ConfigurationError.Problem] {
+  package mutating func finish() -> [SettingsProblem] {
     for entry in entries {
       let known = asked.sorted().joined(separator: ", ")
       problem(

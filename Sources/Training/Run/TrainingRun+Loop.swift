@@ -1,0 +1,180 @@
+internal import Engine
+internal import Imaging
+internal import Platform
+
+extension TrainingRun {
+  /// Trains until the recipe's end, an early stop, or until asked to stop; then writes what there is.
+  ///
+  /// - Parameters:
+  ///   - stop: looked at after every batch.
+  ///   - tell: called on this thread.
+  /// - Returns: why it ended.
+  /// - Throws: `TrainingError.unsound` when the loss is no number any more; the last checkpoint stays as it was.
+  package func run(stop: StopRequest, tell: (TrainingEvent) -> Void) throws(TrainingError) -> TrainingEnd {
+    let started = Clock.monotonicNanoseconds()
+    var lastCheckpoint = started
+    if state.step == 0 { try writeContactSheet(tell) }
+    while state.epoch < recipe.train.epochs {
+      try thawIfDue(tell)
+      let end = try runEpoch(started: started, lastCheckpoint: &lastCheckpoint, stop: stop, tell: tell)
+      if end == .interrupted {
+        try writeCheckpoint(tell)
+        return .interrupted
+      }
+      let record = try finishEpoch(tell)
+      tell(.epoch(record, of: recipe.train.epochs))
+      try writeCheckpoint(tell)
+      lastCheckpoint = Clock.monotonicNanoseconds()
+      if stopping?.shouldStop(after: record.validationLoss ?? record.trainLoss) == true { return .early }
+    }
+    return .finished
+  }
+
+  /// From `thawEpoch` on nothing is frozen.
+  private func thawIfDue(_ tell: (TrainingEvent) -> Void) throws(TrainingError) {
+    guard recipe.model.thawEpoch > 0, state.epoch >= recipe.model.thawEpoch, !recipe.model.freeze.isEmpty, !isThawed
+    else { return }
+    do throws(EngineError) {
+      plan = try Self.plan(recipe, weights, lanes, isThawed: true)
+    } catch {
+      throw .engine(error)
+    }
+    optimizer.groups = Self.groups(recipe, weights, isThawed: true)
+    isThawed = true
+    tell(.note("everything learns from now on"))
+  }
+
+  private func runEpoch(
+    started: Int64, lastCheckpoint: inout Int64, stop: StopRequest, tell: (TrainingEvent) -> Void
+  ) throws(TrainingError) -> TrainingEnd {
+    let batches = trainLoader.epoch(state.epoch, from: state.batch)
+    let total = trainLoader.batchesPerEpoch
+    while let batch = batches.next() {
+      let before = Clock.monotonicNanoseconds()
+      for picture in batch.unreadable {
+        guard !recipe.data.stopsAtUnreadable else {
+          throw .dataset(path: picture.name, place: "the picture", reason: picture.reason)
+        }
+        tell(.unreadable(picture))
+      }
+      let rate = rate
+      let loss = try learn(batch, isLast: state.batch + 1 == total, rate: rate)
+      batches.recycle(batch)
+      state.batch += 1
+      let now = Clock.monotonicNanoseconds()
+      state.seconds += Double(now - before) * 1e-9
+      tell(.step(record(loss: loss, rate: rate, total: total)))
+      guard state.batch % recipe.train.accumulate == 0 || state.batch == total else { continue }
+      let limit = Int64(recipe.train.timeLimitSeconds) * 1_000_000_000
+      if stop.isAsked || (limit > 0 && now - started > limit), state.batch < total { return .interrupted }
+      if now - lastCheckpoint > Int64(recipe.train.checkpointSeconds) * 1_000_000_000 {
+        try writeCheckpoint(tell)
+        lastCheckpoint = now
+      }
+    }
+    return .finished
+  }
+
+  /// One batch forward and backward, and a step where one is due; gives the loss.
+  private func learn(_ batch: TrainingBatch, isLast: Bool, rate: Double) throws(TrainingError) -> Double {
+    let accumulate = recipe.train.accumulate
+    if state.batch % accumulate == 0 { weights.clearGradients() }
+    guard batch.count > 0 else { return 0 }
+    if let source = batch.images.baseAddress {
+      plan.input.update(from: source, count: batch.count * preprocessing.outputCount)
+    }
+    plan.forward(count: batch.count, isTraining: true, step: UInt64(state.epoch) << 32 | UInt64(state.batch))
+    let loss = loss.evaluate(
+      answers: plan.output, targets: batch.targets, count: batch.count, classes: plan.outputCount,
+      gradient: plan.outputGradient, scale: 1 / Float(accumulate))
+    guard loss.isFinite else {
+      let exists = (try? FileStatus.of(checkpointPath, followingLinks: true)) != nil
+      throw .unsound(
+        step: state.step, layer: plan.firstUnsoundNode ?? "the loss",
+        checkpoint: exists ? checkpointPath.displayed : nil)
+    }
+    count(batch, loss)
+    plan.backward()
+    if (state.batch + 1) % accumulate == 0 || isLast { step(rate) }
+    return loss
+  }
+
+  private func count(_ batch: TrainingBatch, _ loss: Double) {
+    state.lossSum += loss * Double(batch.count)
+    state.seen += batch.count
+    for (n, label) in batch.labels.enumerated() {
+      let row = UnsafeBufferPointer(start: plan.output + n * plan.outputCount, count: plan.outputCount)
+      if row.indices.max(by: { row[$0] < row[$1] }) == label { state.right += 1 }
+    }
+  }
+
+  private func step(_ rate: Double) {
+    if recipe.train.clipNorm > 0 { GradientClipping.norm(Float(recipe.train.clipNorm)).apply(to: weights) }
+    if recipe.train.clipValue > 0 { GradientClipping.value(Float(recipe.train.clipValue)).apply(to: weights) }
+    optimizer.step(weights, rate: rate, momentum: recipe.schedule.schedule.momentum(at: position), lanes: lanes)
+    average?.add(weights)
+    state.step += 1
+  }
+
+  private func record(loss: Double, rate: Double, total: Int) -> StepRecord {
+    let done = Double(state.seen)
+    let perSecond = state.seconds > 0 ? done / state.seconds : 0
+    let left =
+      Double((recipe.train.epochs - state.epoch) * training.samples.count) - done
+    return StepRecord(
+      epoch: state.epoch + 1, epochs: recipe.train.epochs, batch: state.batch, batches: total, step: state.step,
+      loss: loss, meanLoss: state.lossSum / max(1, done), accuracy: Double(state.right) / max(1, done),
+      learningRate: rate, imagesPerSecond: perSecond, secondsLeft: perSecond > 0 ? left / perSecond : 0)
+  }
+
+  /// Validates, keeps the best model, and makes ready for the next epoch.
+  private func finishEpoch(_ tell: (TrainingEvent) -> Void) throws(TrainingError) -> EpochRecord {
+    let seen = max(1, state.seen)
+    var record = EpochRecord(
+      epoch: state.epoch + 1, trainLoss: state.lossSum / Double(seen),
+      trainAccuracy: Double(state.right) / Double(seen), validationLoss: nil, validationAccuracy: nil,
+      learningRate: rate, seconds: state.seconds, images: state.seen)
+    if let validationLoader {
+      let outcome = try evaluate(validationLoader)
+      (record.validationLoss, record.validationAccuracy) = (outcome.loss, outcome.accuracy)
+    }
+    recipe.schedule.schedule.update(&state.plateau, loss: record.validationLoss ?? record.trainLoss)
+    let accuracy = record.validationAccuracy ?? record.trainAccuracy
+    if accuracy >= state.bestAccuracy {
+      state.bestAccuracy = accuracy
+      try writeModel(record)
+    }
+    try log(record)
+    state.history.append(record)
+    state.epoch += 1
+    (state.batch, state.lossSum, state.right, state.seen, state.seconds) = (0, 0, 0, 0, 0)
+    return record
+  }
+
+  func evaluate(_ loader: DataLoader) throws(TrainingError) -> Evaluator.Outcome {
+    do throws(EngineError) {
+      let evaluator = try Evaluator(
+        graph: start.graph, weights: AnyTensors(source: servedWeights), batch: loader.settings.batchSize, lanes: lanes)
+      return evaluator.evaluate(loader, loss: loss)
+    } catch {
+      throw .engine(error)
+    }
+  }
+
+  private func writeModel(_ record: EpochRecord) throws(TrainingError) {
+    do throws(EngineError) {
+      try ModelWriter.write(
+        to: String(decoding: modelPath.bytes, as: UTF8.self), graph: start.graph, weights: servedWeights,
+        labels: training.classes, preprocessing: preprocessing, provenance: "\(provenance), epoch \(record.epoch)")
+    } catch {
+      throw .engine(error)
+    }
+  }
+}
+
+/// Any source of tensors as one type.
+struct AnyTensors: TensorSource {
+  let source: any TensorSource
+  func extents(ofTensor name: String) -> [Int]? { source.extents(ofTensor: name) }
+  func floats(ofTensor name: String) throws(EngineError) -> [Float] { try source.floats(ofTensor: name) }
+}

@@ -1,0 +1,79 @@
+internal import Engine
+internal import Platform
+
+extension TrainingRun {
+  /// Writes the whole state under its name, or leaves the old one there.
+  func writeCheckpoint(_ tell: (TrainingEvent) -> Void) throws(TrainingError) {
+    var checkpoint = state
+    checkpoint.fingerprint = recipe.fingerprint
+    checkpoint.stopping = stopping.map { ($0.best, $0.waited) }
+    func array(_ start: UnsafeMutablePointer<Float>, _ count: Int) -> [Float] {
+      Array(UnsafeBufferPointer(start: start, count: count))
+    }
+    checkpoint.tensors = [
+      ("values", array(weights.values, weights.count)),
+      ("statistics", array(weights.statisticValues, weights.statisticCount)),
+    ]
+    for (index, memory) in optimizer.memories.enumerated() {
+      checkpoint.tensors.append(("optimizer.\(index)", array(memory.floats, memory.count)))
+    }
+    if let average, !average.values.isEmpty { checkpoint.tensors.append(("average", average.values)) }
+    do throws(PlatformError) {
+      try AtomicFile.write(checkpointPath, checkpoint.bytes(), mode: 0o644)
+    } catch {
+      throw .platform(error)
+    }
+    tell(.checkpoint(path: checkpointPath.displayed))
+  }
+
+  /// Goes on from the checkpoint in the output folder.
+  ///
+  /// - Returns: false if there is none.
+  /// - Throws: `TrainingError.checkpoint` if it is damaged or was made by another recipe.
+  package func resume() throws(TrainingError) -> Bool {
+    guard (try? FileStatus.of(checkpointPath, followingLinks: true)) != nil else { return false }
+    let checkpoint = try Checkpoint(reading: checkpointPath)
+    func fault(_ reason: String) -> TrainingError { .checkpoint(path: checkpointPath.displayed, reason: reason) }
+    guard checkpoint.fingerprint == recipe.fingerprint else {
+      throw fault(
+        "it was made by another recipe; give the old one, another output folder, or remove the checkpoint. "
+          + Self.difference(checkpoint.fingerprint, recipe.fingerprint))
+    }
+    func restore(_ name: String, _ target: UnsafeMutablePointer<Float>, _ count: Int) throws(TrainingError) {
+      guard let values = checkpoint.values(name), values.count == count else { throw fault("\(name) does not fit") }
+      target.update(from: values, count: count)
+    }
+    try restore("values", weights.values, weights.count)
+    try restore("statistics", weights.statisticValues, weights.statisticCount)
+    for (index, memory) in optimizer.memories.enumerated() {
+      try restore("optimizer.\(index)", memory.floats, memory.count)
+    }
+    if average != nil, let values = checkpoint.values("average") { average?.values = values }
+    if let stopped = checkpoint.stopping {
+      stopping?.best = stopped.best
+      stopping?.waited = stopped.waited
+    }
+    optimizer.stepCount = checkpoint.step
+    state = checkpoint
+    state.tensors = []
+    return true
+  }
+
+  /// Where two descriptions part, for people.
+  private static func difference(_ old: String, _ new: String) -> String {
+    let (a, b) = (old.split(separator: ","), new.split(separator: ","))
+    guard let index = zip(a, b).enumerated().first(where: { $0.element.0 != $0.element.1 })?.offset else { return "" }
+    return "Then:\(a[index]); now:\(b[index])"
+  }
+
+  /// A line of JSON an epoch, beside the model; and the same for TensorBoard.
+  func log(_ record: EpochRecord) throws(TrainingError) {
+    let lines = (state.history + [record]).map { $0.json.text + "\n" }.joined()
+    do throws(PlatformError) {
+      try AtomicFile.write(folder.appending("log.jsonl"), Array(lines.utf8), mode: 0o644)
+    } catch {
+      throw .platform(error)
+    }
+    try logToBoard(record)
+  }
+}

@@ -1,0 +1,32 @@
+package import Engine
+package import Platform
+
+/// Why a data set cannot be used, or a run cannot go on.
+package enum TrainingError: Error, Equatable {
+  /// A file breaks its format's rules; `place` is a line (`line 7`) or a byte (`byte 16`).
+  case dataset(path: String, place: String, reason: String)
+  /// What was asked for makes no sense for this data or network.
+  case settings(reason: String)
+  /// The loss is no number any more: the step, the layer where it began, and the checkpoint from before.
+  case unsound(step: Int, layer: String, checkpoint: String?)
+  /// A checkpoint that is damaged or of another run.
+  case checkpoint(path: String, reason: String)
+  case engine(EngineError)
+  case platform(PlatformError)
+}
+
+extension TrainingError: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .dataset(let path, let place, let reason): "\(path), \(place): \(reason)"
+    case .settings(let reason): reason
+    case .unsound(let step, let layer, let checkpoint):
+      "step \(step): the loss is no number; the first bad value is the output of \(layer). "
+        + (checkpoint.map { "The last good state is \($0). " } ?? "No checkpoint was written yet. ")
+        + "Try a lower learning rate, gradient clipping, or look for pictures without content"
+    case .checkpoint(let path, let reason): "\(path): \(reason)"
+    case .engine(let error): "\(error)"
+    case .platform(let error): "\(error)"
+    }
+  }
+}
