@@ -108,7 +108,8 @@ let package = Package(
     program(
       "lookout",
       [
-        "Training", "Service", "HTTPServer", "SinkConformance", "SinkProtocol", "ModelZoo", "Imaging", "Engine", "Platform",
+        "Training", "TOML", "Service", "HTTPServer", "SinkConformance", "SinkProtocol", "ModelZoo", "Imaging", "Engine",
+        "Platform",
         "Hashing", "LookoutSinkKit", "CSQLite", "CCurl",
       ]),
     program("lookout-sink-host", ["CSinkABI", "SinkProtocol"], runtime: hostRuntimePath),

@@ -103,16 +103,19 @@ package final class Preprocessor {
     let whole = PixelRegion(
       left: 0, top: 0, width: swaps ? header.height : header.width, height: swaps ? header.width : header.height)
     return stage.prepare(
-      stored, orientation: header.orientation, region: whole, isGrey: preprocessing.channels == .grey, isPadded: false)
+      stored, orientation: header.orientation, region: whole, needed: whole,
+      isGrey: preprocessing.channels == .grey, isPadded: false)
   }
 
   /// RGB pixels standing upright, cropped, padded and resized as the model wants them; valid until the next call.
   package func resized(upright pixels: PixelGrid) -> PixelGrid {
     precondition(pixels.channels == 3, "RGB is resized")
     let geometry = ResizeGeometry(preprocessing, width: pixels.width, height: pixels.height)
+    let crop = geometry.crop
     let part = stage.prepare(
-      pixels, orientation: .upright, region: geometry.crop, isGrey: preprocessing.channels == .grey,
-      isPadded: geometry.isPadded)
+      pixels, orientation: .upright, region: crop,
+      needed: PixelRegion(left: 0, top: 0, width: crop.width, height: crop.height),
+      isGrey: preprocessing.channels == .grey, isPadded: geometry.isPadded)
     let box = PixelBox(left: 0, top: 0, right: Double(part.width), bottom: Double(part.height))
     return resampler.resize(
       part, box: box, width: geometry.width, height: geometry.height, columns: geometry.columns,

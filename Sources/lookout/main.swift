@@ -11,6 +11,7 @@ let usage = """
          lookout bench [machine] [engine] [decode] [pipeline] [start] [latency] [memory] [--model FILE,…]
                        [--photos FOLDER,…] [--batch N,…] [--threads N,…] [--seconds S] [--rounds N] [--count N]
                        [--scratch FOLDER] [--json]
+         lookout bench training [NETWORK]… [--batch N] [--threads N] [--count N] [--json]
          lookout status [--once] | explain FILE | doctor | reload | pause | resume | drain [--timeout S] | redrive [SINK]
          lookout quarantine list | quarantine release ID…
          lookout plugin list | plugin new NAME [--language swift|c] | plugin test FILE.so

@@ -1,5 +1,6 @@
 import Glibc
 import Imaging
+import ModelZoo
 import Platform
 import TestSupport
 import Testing
@@ -121,5 +122,27 @@ struct ReportTests {
   @Test func base64IsTheRFCs() {
     let pairs = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
     for (plain, coded) in pairs { #expect(Base64.encode(Array(plain.utf8)) == coded) }
+  }
+
+  /// The real TensorBoard reads what is written; needs `LOOKOUT_PYTHON`, a Python with the package tensorboard.
+  @Test(.enabled(if: getenv("LOOKOUT_PYTHON") != nil))
+  func tensorBoardReadsIt() throws {
+    let log = try TensorBoardLog(folder: Path(scratch("board")))
+    log.add(scalar: 0.5, tag: "loss", step: 3)
+    [1, 2, 3].withUnsafeBufferPointer { log.add(histogram: $0, tag: "weights", step: 3) }
+    let png = try PNGWriter.encode(width: 2, height: 1, channels: 1, samples: [0, 255])
+    log.add(image: png, width: 2, height: 1, tag: "samples", step: 0)
+    log.add(graph: try #require(Architecture.named("lenet5")).graph(classes: 10))
+    try log.flush()
+    let script = """
+      import sys
+      from tensorboard.backend.event_processing.event_accumulator import EventAccumulator as E
+      e = E(sys.argv[1]); e.Reload(); s = e.Scalars('loss')[0]; h = e.Histograms('weights')[0].histogram_value
+      assert (s.step, s.value, h.num, h.sum, e.Images('samples')[0].width) == (3, 0.5, 3, 6, 2)
+      assert any(n.name == 'conv1' and list(n.input) == ['input'] for n in e.Graph().node)
+      """
+    Files.write(Array(script.utf8), to: scratch("read.py"))
+    let python = getenv("LOOKOUT_PYTHON").map { String(cString: $0) } ?? ""
+    #expect(system("'\(python)' '\(scratch("read.py"))' '\(scratch("board"))' 2>'\(scratch("errors"))'") == 0)
   }
 }

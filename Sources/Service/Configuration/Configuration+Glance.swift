@@ -1,5 +1,6 @@
 internal import HTTPServer
 internal import Platform
+internal import TOML
 
 // For tools that must work while the file is wrong elsewhere: a reload that is refused, for example, is asked for over a
 // socket that the refused file names.

@@ -1,6 +1,6 @@
 internal import Glibc
 internal import Platform
-internal import TOML
+package import TOML
 
 /// The whole of `lookout.toml`, read strictly and checked against itself and the folders it names.
 package struct Configuration: Equatable, Sendable {

@@ -2,6 +2,7 @@ internal import Engine
 internal import Glibc
 internal import Platform
 internal import SinkProtocol
+internal import TOML
 
 /// What `lookoutd --check` does: everything a start does short of taking files.
 package struct ConfigurationCheck {

@@ -16,6 +16,7 @@ struct BenchCommand {
   private let compute: ComputeBenches
 
   static func run(_ words: [String]) throws(Failure) {
+    if words.first == "training" { return try TrainingBench.run(Array(words.dropFirst())) }
     let broken = try BenchCommand(words).measure().filter { !$0.isKept }
     if !broken.isEmpty { throw .data("\(broken.map(\.name).joined(separator: ", ")): above the bar") }
   }

@@ -3,6 +3,7 @@ internal import Glibc
 internal import Platform
 internal import Service
 internal import SinkProtocol
+internal import TOML
 
 /// Looks at everything that the service needs from its machine.
 struct Doctor {
