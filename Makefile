@@ -5,6 +5,8 @@ DESTDIR ?=
 STAGE  ?= .build/stage
 
 .PHONY: help setup build demo test faults check bench bench-peers install uninstall stage clean
+.PHONY: help setup build demo test faults check install uninstall stage clean
+.PHONY: help setup build demo test check fuzz deb install uninstall stage clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +44,10 @@ PYTHON ?= python3
 MODELS ?= /tmp/networks
 bench-peers: build ## compare with other engines; see benchmarks/README.md for what PYTHON and MODELS need
 	$(PYTHON) benchmarks/peers/run.py --models '$(MODELS)'
+TARGET  ?= imaging
+SECONDS ?= 60
+fuzz: setup ## fuzz a reader of strangers' bytes: TARGET=imaging SECONDS=60
+	@SWIFT='$(SWIFT)' scripts/fuzz.sh '$(TARGET)' '$(SECONDS)'
 
 install: ## copy what was built below DESTDIR/PREFIX (run `make build` first)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh

@@ -49,6 +49,16 @@ func plugin(_ module: String, at name: String, _ dependencies: [Target.Dependenc
     linkerSettings: [.unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../runtime"]), pluginExports])
 }
 
+/// The fuzzer's program, for `make fuzz` alone: its main is libFuzzer's, which only a fuzzing build links.
+let fuzzer: [Target] =
+  Context.environment["LOOKOUT_FUZZ"] == nil
+  ? []
+  : [
+    .executableTarget(
+      name: "lookout-fuzz", dependencies: ["HostileSubjects"], path: "Fuzz/Main",
+      swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
+  ]
+
 let package = Package(
   name: "lookout",
   products: [
@@ -125,6 +135,9 @@ let package = Package(
       name: "FaultyPlugin", dependencies: ["CSinkABI"], path: "Tests/FaultyPlugin", linkerSettings: [pluginExports]),
 
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    .target(
+      name: "HostileSubjects", dependencies: ["Imaging", "Engine", "ModelZoo", "Hashing", "Service", "SinkProtocol"],
+      path: "Fuzz/Subjects", swiftSettings: strict),
     tests("HashingTests", ["Hashing"]),
     tests("PlatformTests", ["Platform"]),
     tests("HTTPServerTests", ["HTTPServer", "Platform"]),
@@ -153,5 +166,7 @@ let package = Package(
       name: "lookout-faults", dependencies: ["FaultSuite"], path: "Tests/Faults/Program", swiftSettings: strict),
     tests("FaultTests", ["FaultSuite"]),
   ],
+    tests("HostileTests", ["HostileSubjects"]),
+  ] + fuzzer,
   cxxLanguageStandard: .cxx17
 )

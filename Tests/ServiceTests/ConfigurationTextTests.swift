@@ -25,6 +25,12 @@ import Testing
     #expect(problems(String(repeating: "a.", count: 200_000) + "a = 1\n[").map(\.position.line) == [1])
   }
 
+  @Test(arguments: ["[!]", "[daemon]\n[.x]", "[daemon]\n[[=]]", "[a.?]", "?=1", "[\u{7}", "[#", "a.=1"])
+  func whatIsNoKeyIsRefusedWhereItStands(text: String) {
+    let found = problems(text)
+    #expect(found.map(\.position.line) == [text.contains("\n") ? 2 : 1], "\(text): \(found)")
+  }
+
   @Test func deepNestingIsRefused() {
     let found = problems(String(repeating: "a.", count: 150) + "a = 1\n")
     #expect(found.map(\.reason) == ["nested deeper than 64 levels"])
