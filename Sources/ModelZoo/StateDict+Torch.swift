@@ -18,7 +18,8 @@ extension StateDict {
     let (machine, result) = try run(pickle, offset: table.range.lowerBound)
     let names = try namedTensors(result, machine: machine, offset: table.range.lowerBound)
     var places: [String: Storage.Place] = [:]
-    for key in Set(machine.storages.map(\.key)) {
+    // In the order of the pickle, so that a file with several faults is always refused for the same one.
+    for key in machine.storages.map(\.key) where places[key] == nil {
       guard let entry = archive[folder + "data/" + key] else {
         throw FormatFault(offset: table.range.lowerBound, reason: "the archive lacks the storage 'data/\(key)'")
       }
