@@ -47,7 +47,6 @@ package final class LedgerSubject: Subject {
   private static func restart(_ ledger: Ledger, _ report: FlightRecorder.Report) throws(LedgerError) {
     _ = try ledger.strike(report.culprits)
     let waiting = try ledger.unfinished()
-    for arrival in waiting.prefix(4) { _ = try ledger.recordAttempt(arrival.id) }
     let identity = FileIdentity(device: 1, inode: 2, ctimeNanoseconds: 3, mtimeNanoseconds: 4, size: 5)
     _ = try ledger.known([identity], watch: "inbox", paths: [Array("/in/a".utf8)])
     let admitted = try ledger.admit(
@@ -66,12 +65,16 @@ package final class LedgerSubject: Subject {
         try ledger.advance(
           sink: sink, to: last.sequence, position: "p", rejected: entries.prefix(1).map { ($0.sequence, "why") })
       }
-      _ = try ledger.redrive(sink: sink)
+      _ = try ledger.redrive(sink: sink, now: 12)
     }
     let ready = try ledger.readyToDispose(limit: 64)
     try ledger.disposed(ready.map { (id: $0.arrival.id, state: .disposed, finalPath: nil) }, now: 12)
-    _ = try ledger.prune(olderThan: 100) { _, _, _ in false }
+    _ = try ledger.prune(olderThan: 100) { _ in false }
     _ = try ledger.counts()
+    for sought in [Ledger.Sought.id("fuzz"), .path(Array("/in/a".utf8)), .sha256("00")] {
+      _ = try ledger.history(of: sought)
+    }
+    _ = try ledger.quarantine(limit: 64)
     try ledger.retireSinks(keeping: ["table"])
     _ = try ledger.dropSink("table")
   }
