@@ -49,6 +49,9 @@ SECONDS ?= 60
 fuzz: setup ## fuzz a reader of strangers' bytes: TARGET=imaging SECONDS=60
 	@SWIFT='$(SWIFT)' scripts/fuzz.sh '$(TARGET)' '$(SECONDS)'
 
+deb: setup build ## Debian packages in .build/deb
+	@scripts/deb.sh
+
 install: ## copy what was built below DESTDIR/PREFIX (run `make build` first)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
 
