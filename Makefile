@@ -4,9 +4,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 STAGE  ?= .build/stage
 
-.PHONY: help setup build demo test faults check bench bench-peers install uninstall stage clean
-.PHONY: help setup build demo test faults check install uninstall stage clean
-.PHONY: help setup build demo test check fuzz deb install uninstall stage clean
+.PHONY: help setup build demo test faults check fuzz sanitize bench bench-peers deb install uninstall stage clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +49,9 @@ fuzz: setup ## fuzz a reader of strangers' bytes: TARGET=imaging SECONDS=60
 
 deb: setup build ## Debian packages in .build/deb
 	@scripts/deb.sh
+
+sanitize: setup ## the whole test suite under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
+	@SWIFT='$(SWIFT)' scripts/sanitize.sh
 
 install: ## copy what was built below DESTDIR/PREFIX (run `make build` first)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh

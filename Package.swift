@@ -79,6 +79,7 @@ let package = Package(
     // C: contracts, shims and what wants setjmp, C++ or vector instructions.
     .target(name: "CSinkABI"),
     .target(name: "CShims"),
+    .target(name: "CConfine"),
     .target(
       name: "CImageCodecs",
       linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png16")]),
@@ -106,6 +107,7 @@ let package = Package(
     module("SinkProtocol", ["CSinkABI"]),
     module("SinkConformance", ["SinkProtocol"]),
     module("TOML", ["CTOML"]),
+    module("Confinement", ["CConfine", "SinkProtocol"]),
     module(
       "Service",
       [
@@ -122,7 +124,7 @@ let package = Package(
         "Platform",
         "Hashing", "LookoutSinkKit", "CSQLite", "CCurl",
       ]),
-    program("lookout-sink-host", ["CSinkABI", "SinkProtocol"], runtime: hostRuntimePath),
+    program("lookout-sink-host", ["CSinkABI", "SinkProtocol", "Confinement"], runtime: hostRuntimePath),
 
     plugin("SinkCSV", at: "csv", ["LookoutSinkKit", "CSinkABI"]),
     plugin("SinkJSON", at: "json", ["LookoutSinkKit", "CSinkABI"]),
@@ -148,7 +150,9 @@ let package = Package(
     tests(
       "ServiceTests", ["Service", "TOML", "Platform", "Imaging", "Engine", "SinkProtocol", "CSQLite"],
       exclude: ["Fixtures"]),
-    tests("SinkTests", ["SinkConformance", "SinkProtocol", "CSinkABI", "Platform", "LookoutSinkKit"]),
+    tests(
+      "SinkTests", ["SinkConformance", "SinkProtocol", "CSinkABI", "Confinement", "Platform", "LookoutSinkKit"],
+      exclude: ["Fixtures"]),
     tests("EndToEndTests", ["Platform", "CSQLite", "Hashing"]),
 
     // The fault suite: `make faults`.
@@ -165,7 +169,6 @@ let package = Package(
     .executableTarget(
       name: "lookout-faults", dependencies: ["FaultSuite"], path: "Tests/Faults/Program", swiftSettings: strict),
     tests("FaultTests", ["FaultSuite"]),
-  ],
     tests("HostileTests", ["HostileSubjects"]),
   ] + fuzzer,
   cxxLanguageStandard: .cxx17

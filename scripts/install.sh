@@ -66,6 +66,11 @@ put 644 models/default.swiftweights "$base/share/lookout/models/default.swiftwei
 put 644 Sources/CSinkABI/include/lookout_sink.h "$base/include/lookout_sink.h"
 put_text systemd/lookout.service "$base/lib/systemd/system/lookout.service"
 put 644 systemd/lookout.catalog "$base/lib/systemd/catalog/lookout.catalog"
+# The template for further instances is the same unit with configuration, state and runtime folder named by the instance.
+sed -e 's|lookout/lookout\.toml|lookout/%i.toml|' -e 's|^\(StateDirectory\|RuntimeDirectory\)=lookout$|\1=lookout-%i|' \
+  -e 's|^Description=.*|&, instance %i|' systemd/lookout.service >"$build/instance.tmp"
+put_text "$build/instance.tmp" "$base/lib/systemd/system/lookout@.service"
+rm -f "$build/instance.tmp"
 put_text systemd/lookout.sysusers "$base/lib/sysusers.d/lookout.conf"
 put_text systemd/lookout.tmpfiles "$base/lib/tmpfiles.d/lookout.conf"
 for section in 1 5 7 8; do
@@ -96,6 +101,9 @@ for file in LICENSE NOTICE README.md CHANGELOG.md docs/OPERATIONS.md docs/MODELS
   put 644 "$file" "$base/share/doc/lookout/$(basename "$file")"
 done
 put_text config/lookout.toml "$base/share/doc/lookout/lookout.toml"
+for file in systemd/examples/*; do
+  put_text "$file" "$base/share/doc/lookout/examples/$(basename "$file")"
+done
 if [ -e "$DESTDIR/etc/lookout/lookout.toml" ]; then
   echo "install: $DESTDIR/etc/lookout/lookout.toml stays as it is"
 else

@@ -21,7 +21,7 @@ rm -rf "$base/share/lookout/kit" "$base/share/lookout/grafana" "$base/share/look
 rm -f "$base/share/bash-completion/completions/lookout" "$base/share/zsh/vendor-completions/_lookout" \
   "$base/share/fish/vendor_completions.d/lookout.fish" "$base/lib/systemd/catalog/lookout.catalog"
 rm -f "$base/share/lookout/models/default.swiftweights"
-rm -f "$base/lib/systemd/system/lookout.service" "$base/lib/sysusers.d/lookout.conf" "$base/lib/tmpfiles.d/lookout.conf"
+rm -f "$base/lib/systemd/system/lookout.service" "$base/lib/systemd/system/lookout@.service" "$base/lib/sysusers.d/lookout.conf" "$base/lib/tmpfiles.d/lookout.conf"
 for folder in "$library/plugins" "$library" "$base/share/lookout/models" "$base/share/lookout"; do
   rmdir "$folder" 2>/dev/null || true
 done

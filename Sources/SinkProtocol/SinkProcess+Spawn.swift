@@ -2,12 +2,12 @@
 
 internal import Glibc
 
-/// Starts `path` with one end of a socket as descriptor 3 and returns the other end, which the caller owns.
+/// Starts `path`, told its sandbox, with one end of a socket as descriptor 3 and returns the other end, which the caller owns.
 ///
 /// The child's stdin is /dev/null, its stdout and stderr the caller's stderr; signals are at their defaults and
 /// unblocked; it leads a process group, so that a terminal's Ctrl-C does not reach it.
 /// The host closes descriptors above 3 that a library of the daemon opened without close-on-exec.
-func spawnSinkHost(_ path: String) throws(SinkProcessError) -> (socket: Int32, process: Int32) {
+func spawnSinkHost(_ path: String, _ sandbox: SinkSandbox) throws(SinkProcessError) -> (socket: Int32, process: Int32) {
   var pair: [Int32] = [-1, -1]
   let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
   guard socketpair(AF_UNIX, type, 0, &pair) == 0 else { throw .spawn(path: path, errno: errno) }
@@ -37,8 +37,12 @@ func spawnSinkHost(_ path: String) throws(SinkProcessError) -> (socket: Int32, p
 
   var process: pid_t = 0
   let result = path.withCString { program in
-    var arguments: [UnsafeMutablePointer<CChar>?] = [UnsafeMutablePointer(mutating: program), nil]
-    return posix_spawn(&process, program, &actions, &attributes, &arguments, environ)
+    sandbox.rawValue.withCString { sandbox in
+      var arguments: [UnsafeMutablePointer<CChar>?] = [
+        UnsafeMutablePointer(mutating: program), UnsafeMutablePointer(mutating: sandbox), nil,
+      ]
+      return posix_spawn(&process, program, &actions, &attributes, &arguments, environ)
+    }
   }
   guard result == 0 else {
     close(pair[0])

@@ -82,15 +82,17 @@ package final class SinkProcess {
   ///   - pluginPath: Absolute path of the shared object.
   ///   - name: The sink's name in the configuration.
   ///   - config: The sink's table as a JSON object, without `plugin`.
+  ///   - sandbox: How far the process is confined before the plugin is loaded.
   ///   - resumePosition: The last position that `flush()` returned and the ledger stored; empty for none.
   ///   - deadlines: How long each call may take.
   ///   - log: Gets the plugin's log lines, on the calling thread, during calls only.
   /// - Throws: `.spawn`, or what the plugin or its process did; the process is gone then.
   package init(
-    hostPath: String, pluginPath: String, name: String, config: String, resumePosition: String = "",
+    hostPath: String, pluginPath: String, name: String, config: String, sandbox: SinkSandbox = .strict,
+    resumePosition: String = "",
     deadlines: Deadlines = Deadlines(), log: @escaping (LogLevel, String) -> Void = { _, _ in }
   ) throws(SinkProcessError) {
-    let host = try spawnSinkHost(hostPath)
+    let host = try spawnSinkHost(hostPath, sandbox)
     self.name = name
     socket = FrameSocket(owning: host.socket)
     processID = host.process

@@ -3,6 +3,7 @@
 // The main thread makes every call into the plugin. A second thread only waits for the daemon to go away and then ends the
 // process, so that a plugin stuck in a call does not outlive its daemon.
 
+internal import Confinement
 internal import Glibc
 internal import SinkProtocol
 
@@ -11,14 +12,24 @@ guard fstat(daemonDescriptor, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK
   complain("is started by lookoutd, with a socket as descriptor 3")
   exit(EX_USAGE)
 }
+let sandbox = CommandLine.arguments.count == 2 ? SinkSandbox(rawValue: CommandLine.arguments[1]) : nil
+guard let sandbox else {
+  complain("takes one argument, one of: \(SinkSandbox.allCases.map(\.rawValue).joined(separator: ", "))")
+  exit(EX_USAGE)
+}
 closeInheritedDescriptors()
-endWithTheDaemon()
 
 let wire = Wire(FrameSocket(owning: daemonDescriptor))
 guard case .hello(let path, let config, let position) = wire.receive() else {
   complain("the daemon's first frame is no greeting")
   exit(EX_PROTOCOL)
 }
+// Before any other thread and any code of the plugin; what is loaded from beside it stays readable.
+let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "/"
+for gap in Confinement.enter(sandbox, readable: [folder], writable: OutputFolders.named(in: config)) {
+  wire.send(.log(.warning, "the sandbox has a gap: \(gap)"))
+}
+endWithTheDaemon()
 do {
   let plugin = try PluginHost(path: path, config: config, resumePosition: position, wire: wire)
   wire.send(.opened(name: plugin.name, version: plugin.version))

@@ -1,6 +1,7 @@
 internal import Glibc
 internal import HTTPServer
 internal import Platform
+internal import SinkProtocol
 internal import TOML
 
 /// Turns the TOML tables into settings and collects what is wrong with them.
@@ -104,9 +105,10 @@ struct ConfigurationReader {
     var reader = TableReader("sinks.\(name)", table)
     let plugin = reader.requiredString("plugin")
     for (key, position) in reader.positions { places["sinks.\(name).\(key)"] = position }
+    let sandbox = reader.choice("sandbox", default: SinkSandbox.strict)
     let settings = SinkSettings(
-      name: name, plugin: plugin, paths: reader.paths.map { SinkSettings.Option(key: $0.key, value: $0.value) },
-      optionsJSON: reader.restAsJSON())
+      name: name, plugin: plugin, sandbox: sandbox,
+      paths: reader.paths.map { SinkSettings.Option(key: $0.key, value: $0.value) }, optionsJSON: reader.restAsJSON())
     problems += reader.finish()
     return settings
   }

@@ -1,4 +1,5 @@
 package import HTTPServer
+package import SinkProtocol
 
 /// `[daemon]`: what belongs to the whole process.
 package struct DaemonSettings: Equatable, Sendable {
@@ -94,6 +95,7 @@ package struct SinkSettings: Equatable, Sendable {
 
   package var name: String
   package var plugin: String
+  package var sandbox: SinkSandbox
   /// The plugin's options that are absolute paths, in the order of the file.
   package var paths: [Option]
   /// The rest of the table as a JSON object; the plugin reads it strictly.

@@ -33,6 +33,6 @@ package struct SinkLaunch: Sendable {
     }
     return try SinkProcess(
       hostPath: hostPath, pluginPath: plugin, name: settings.name, config: settings.optionsJSON,
-      resumePosition: position)
+      sandbox: settings.sandbox, resumePosition: position)
   }
 }
