@@ -67,7 +67,7 @@ put 644 Sources/CSinkABI/include/lookout_sink.h "$base/include/lookout_sink.h"
 put_text systemd/lookout.service "$base/lib/systemd/system/lookout.service"
 put 644 systemd/lookout.catalog "$base/lib/systemd/catalog/lookout.catalog"
 # The template for further instances is the same unit with configuration, state and runtime folder named by the instance.
-sed -e 's|lookout/lookout\.toml|lookout/%i.toml|' -e 's|^\(StateDirectory\|RuntimeDirectory\)=lookout$|\1=lookout-%i|' \
+sed -e 's|lookout/lookout\.toml|lookout/%i.toml|' -e 's/^\(StateDirectory\|RuntimeDirectory\)=lookout$/\1=lookout-%i/' \
   -e 's|^Description=.*|&, instance %i|' systemd/lookout.service >"$build/instance.tmp"
 put_text "$build/instance.tmp" "$base/lib/systemd/system/lookout@.service"
 rm -f "$build/instance.tmp"
