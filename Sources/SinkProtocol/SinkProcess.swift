@@ -19,10 +19,12 @@ package enum SinkProcessError: Error, Equatable, CustomStringConvertible {
   /// The process said what the protocol does not know and was killed; restart it at its last position.
   case malformed(call: String, what: String)
 
-  /// Whether trying again cannot help before somebody changes plugin, configuration or installation.
-  package var isFatal: Bool {
+  /// Whether the sink cannot be opened before somebody changes plugin, configuration or installation; what goes wrong
+  /// with an open sink is no such thing.
+  package var isRefusal: Bool {
     switch self {
-    case .spawn, .fatal: true
+    case .spawn: true
+    case .fatal(let call, _): call == "open"
     case .retry, .died, .expired, .malformed: false
     }
   }

@@ -179,6 +179,27 @@ struct FailureTests {
     #expect(Results(of: daemon).csv.count == written && Results(of: daemon).json.count == written)
   }
 
+  /// What goes wrong with an open sink is no wrong configuration, however soon it comes after the start.
+  @Test func aSinkThatFailsAsSoonAsItIsOpenKeepsTheServiceFromNothing() {
+    let daemon = DaemonProcess()
+    Files.write([1], to: daemon.scratch("switch"))
+    daemon.configure(sinks: ["table", "faulty"], extra: faulty(daemon, "fatal", at: "write"))
+    daemon.start()
+    #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")
+    Files.write(TestPicture.bmp(number: 1), to: "\(daemon.inbox)/one.bmp")
+    #expect(eventually { daemon.log.contains("sink faulty is out of service") }, "\(daemon.log)")
+    for _ in 0..<3 {
+      daemon.signal(SIGKILL)
+      #expect(daemon.waitForExit() == -SIGKILL)
+      daemon.start()
+      #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")
+    }
+    unlink(daemon.scratch("switch"))
+    #expect(eventually(seconds: 90) { lines(daemon.scratch("out/faulty")).count == 1 }, "\(daemon.log)")
+    daemon.signal(SIGTERM)
+    #expect(daemon.waitForExit() == 0, "\(daemon.log)")
+  }
+
   @Test func aReloadDoesNotWaitForASinkThatIsOutOfService() {
     let daemon = DaemonProcess()
     Files.write([1], to: daemon.scratch("switch"))

@@ -48,7 +48,8 @@ extension Daemon {
     do {
       try build(new, models, memory)
     } catch {
-      try build(old, oldModels, oldMemory)
+      // Whatever its sinks do by now: without a pipeline nothing would go on at all.
+      try build(old, oldModels, oldMemory, refusing: false)
       throw error
     }
   }
@@ -64,7 +65,11 @@ extension Daemon {
   }
 
   /// Makes a pipeline on the same ledger, opens its sinks and starts it.
-  private func build(_ configuration: Configuration, _ models: [String: LoadedModel], _ memory: MemoryPlan) throws {
+  ///
+  /// `refusing`: whether a sink that cannot open as it is configured is an error.
+  private func build(
+    _ configuration: Configuration, _ models: [String: LoadedModel], _ memory: MemoryPlan, refusing: Bool = true
+  ) throws {
     ground.memory = memory
     try makeRoom(for: configuration)
     ground.launch = SinkLaunch(
@@ -72,7 +77,7 @@ extension Daemon {
     ground.shelf.replace(by: models)
     try ground.ledger.retireSinks(keeping: configuration.sinks.map(\.name))
     let made = try Pipeline(configuration, on: ground)
-    try made.openSinks(within: .seconds(10))
+    try made.openSinks(within: .seconds(10), refusing: refusing)
     pipeline = made
     operations.replace(made, memoryBoundBytes: memory.totalBytes)
     made.start()
