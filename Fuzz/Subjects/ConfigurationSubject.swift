@@ -1,4 +1,5 @@
 internal import Service
+internal import TOML
 
 /// `lookout.toml`: syntax, keys, values, and what they contradict.
 package struct ConfigurationSubject: Subject {
