@@ -138,7 +138,8 @@ let package = Package(
 
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     .target(
-      name: "HostileSubjects", dependencies: ["Imaging", "Engine", "ModelZoo", "Hashing", "Service", "SinkProtocol", "TOML"],
+      name: "HostileSubjects",
+      dependencies: ["Imaging", "Engine", "ModelZoo", "Hashing", "Service", "SinkProtocol", "TOML"],
       path: "Fuzz/Subjects", swiftSettings: strict),
     tests("HashingTests", ["Hashing"]),
     tests("PlatformTests", ["Platform"]),

@@ -101,7 +101,7 @@ private func run(_ arguments: [String]) -> Int32 {
   defer { for pointer in pointers { free(pointer) } }
   pointers.append(nil)
   var process: pid_t = 0
-  guard posix_spawnp(&process, pointers[0], nil, nil, pointers, environ) == 0 else { return -1 }
+  guard posix_spawnp(&process, arguments[0], nil, nil, pointers, environ) == 0 else { return -1 }
   var status: Int32 = 0
   while waitpid(process, &status, 0) < 0 { guard errno == EINTR else { return -1 } }
   return status & 0x7f == 0 ? (status >> 8) & 0xff : -1
