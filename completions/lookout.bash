@@ -2,7 +2,7 @@
 
 _lookout() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="classify import export verify inspect train evaluate quantize bench plugin status explain doctor reload
+  local commands="classify import export verify inspect train evaluate dataset quantize bench plugin status explain doctor reload
     pause resume drain redrive quarantine --help --version"
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
@@ -54,7 +54,7 @@ _lookout() {
   # What is no option may be a file.
   if [[ $current != -* ]]; then
     case ${COMP_WORDS[1]} in
-    explain | classify | import | inspect | export | verify | train | evaluate | quantize)
+    explain | classify | import | inspect | export | verify | train | evaluate | dataset | quantize)
       mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current")
       ;;
     plugin)

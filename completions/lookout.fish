@@ -15,6 +15,7 @@ complete -c lookout -n __lookout_first -f -a export -d 'write a weights file in 
 complete -c lookout -n __lookout_first -f -a verify -d 'compare two models'
 complete -c lookout -n __lookout_first -f -a inspect -d 'show what is in a weights file'
 complete -c lookout -n __lookout_first -f -a train -d 'train a model'
+complete -c lookout -n __lookout_first -f -a dataset -d 'look for what spoils a run'
 complete -c lookout -n __lookout_first -f -a evaluate -d 'measure a model on labelled pictures'
 complete -c lookout -n __lookout_first -f -a quantize -d 'turn a weights file into 8-bit integers'
 complete -c lookout -n __lookout_first -f -a bench -d 'measure this installation'
