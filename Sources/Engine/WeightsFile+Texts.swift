@@ -9,6 +9,7 @@ extension WeightsFile {
     let preprocessing: String
     let canary: Canary?
     let provenance: String
+    let quantization: Quantization?
 
     /// Reads the strings strictly.
     ///
@@ -52,6 +53,14 @@ extension WeightsFile {
           return try Canary(json: json)
         }
         provenance = try fields.take("provenance").string("provenance")
+        quantization =
+          if let value = fields.takeIfPresent("quantization") {
+            try Texts.inside(value, "quantization") { text throws(JSON.Fault) in
+              try Quantization(json: JSON(parsing: text))
+            }
+          } else {
+            nil
+          }
         try fields.finish()
       } catch {
         throw JSON.Fault(offset: 8 + error.offset, reason: error.reason)

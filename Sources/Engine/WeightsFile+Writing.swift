@@ -6,23 +6,30 @@ extension WeightsFile {
   /// Written beside `path` under a temporary name, made durable, then renamed. Convolution and linear weights are stored as
   /// `storage`; tensors of one axis (biases, batch norm) and small ones stay F32. Only what the graph needs is written.
   ///
-  /// `preprocessing` is a JSON object that `Imaging` reads; `storage` is F32, F16 or BF16.
+  /// `preprocessing` is a JSON object that `Imaging` reads; `storage` is F32, F16, BF16, or I8 with a `quantization`.
   ///
   /// - Throws: `EngineError.file` if the disk refuses, `.graph` or `.tensor` if the parts do not fit each other or a
   ///   number is too large for `storage`.
   package static func write(
     to path: String, graph: Graph, labels: [String], preprocessing: String, canary: Canary?, provenance: String,
-    tensors: some TensorSource, storage: ElementType
+    tensors: some TensorSource, storage: ElementType, quantization: Quantization? = nil
   ) throws(EngineError) {
-    precondition([.f32, .f16, .bf16].contains(storage), "no weights are written as \(storage.rawValue)")
+    precondition([.f32, .f16, .bf16, .i8].contains(storage), "no weights are written as \(storage.rawValue)")
     try check(labels: labels, canary: canary, graph: graph)
-    var planned: [(name: String, extents: [Int], type: ElementType)] = []
+    var planned: [Planned] = []
+    let factors = storage == .i8 ? try columnFactors(graph, quantization) : [:]
     for tensor in try graph.requiredTensors() {
       guard tensors.extents(ofTensor: tensor.name) == tensor.extents else {
         let found = tensors.extents(ofTensor: tensor.name).map { "has shape \($0)" } ?? "is missing"
         throw .tensor(name: tensor.name, reason: "\(found), the graph needs \(tensor.extents)")
       }
-      planned.append((tensor.name, tensor.extents, Self.isWorthNarrowing(tensor.extents) ? storage : .f32))
+      guard storage == .i8, let columns = factors[tensor.name] else {
+        planned.append(
+          Planned(
+            name: tensor.name, extents: tensor.extents, type: Self.isWorthNarrowing(tensor.extents) ? storage : .f32))
+        continue
+      }
+      planned += Planned.signedBytes(tensor.name, tensor.extents, columns)
     }
     // Wide elements first, so that each tensor stays aligned to its own elements without holes between them.
     planned = planned.filter { $0.type.width == 4 } + planned.filter { $0.type.width != 4 }
@@ -40,27 +47,27 @@ extension WeightsFile {
             "data_offsets": .array([.integer(begin), .integer(end)]),
           ])))
     }
-    let metadata = JSON.object([
-      "digest": .string(String(repeating: "0", count: 64)), "format": .string(format), "version": .string(version),
-      "graph": .string(graph.json), "labels": .string(JSON.array(labels.map { .string($0) }).text),
-      "preprocessing": .string(preprocessing), "canary": .string(canary?.json.text ?? "null"),
-      "provenance": .string(provenance),
-    ])
-    let header = JSON(.object([JSON.Member(name: TensorTable.metadataName, value: metadata)] + entries)).text
+    var metadata = [
+      JSON.Member(name: "digest", value: .string(String(repeating: "0", count: 64))),
+      JSON.Member(name: "format", value: .string(format)), JSON.Member(name: "version", value: .string(version)),
+      JSON.Member(name: "graph", value: .string(graph.json)),
+      JSON.Member(name: "labels", value: .string(JSON.array(labels.map { .string($0) }).text)),
+      JSON.Member(name: "preprocessing", value: .string(preprocessing)),
+      JSON.Member(name: "canary", value: .string(canary?.json.text ?? "null")),
+      JSON.Member(name: "provenance", value: .string(provenance)),
+    ]
+    if let quantization {
+      metadata.append(JSON.Member(name: "quantization", value: .string(quantization.json.text)))
+    }
+    let header = JSON(.object([JSON.Member(name: TensorTable.metadataName, value: JSON(.object(metadata)))] + entries))
 
     var file = try ReplacementFile(for: path)
     let hash = SHA256()
-    let head = head(Array(header.utf8))
+    let head = head(Array(header.text.utf8))
     head.withUnsafeBytes { hash.update($0) }
     try file.append(head)
     for tensor in planned {
-      let floats = try tensors.floats(ofTensor: tensor.name)
-      guard floats.count == tensor.extents.reduce(1, *) else {
-        throw .tensor(name: tensor.name, reason: "gives \(floats.count) numbers for shape \(tensor.extents)")
-      }
-      guard let bytes = tensor.type.narrow(floats) else {
-        throw .tensor(name: tensor.name, reason: "holds a number too large for \(tensor.type.rawValue); store F32")
-      }
+      let bytes = try tensor.bytes(from: tensors)
       bytes.withUnsafeBytes { hash.update($0) }
       try file.append(bytes)
     }
@@ -74,6 +81,66 @@ extension WeightsFile {
   /// EfficientNet-Lite0 with 16-bit floats comes twice as near to its 32-bit answers by it, for 2 % more bytes.
   private static func isWorthNarrowing(_ extents: [Int]) -> Bool {
     extents.count > 1 && extents.reduce(1, *) >= 16_384
+  }
+
+  /// For each weight tensor what the input's channels count, as many as the tensor's rows and groups read together.
+  private static func columnFactors(
+    _ graph: Graph, _ quantization: Quantization?
+  ) throws(EngineError) -> [String: [Float]] {
+    guard let quantization else { return [:] }
+    let shapes = try graph.shapes()
+    var factors: [String: [Float]] = [:]
+    for node in graph.nodes {
+      switch node.operation {
+      case .convolution, .linear:
+        guard let shape = shapes[node.inputs[0]] else { continue }
+        factors["\(node.name).weight"] = try quantization.scales(
+          of: node.inputs[0], channels: shape.c, in: graph
+        ).map(\.scale)
+      default: continue
+      }
+    }
+    return factors
+  }
+
+  /// A tensor to be written.
+  private struct Planned {
+    let name: String
+    let extents: [Int]
+    let type: ElementType
+    /// For a tensor of signed bytes and its scales: the weights, and what their input's channels count.
+    var signed: (weights: String, extents: [Int], factors: [Float])?
+
+    /// A weight tensor in bytes, the scales of its rows, and what its columns count.
+    static func signedBytes(_ name: String, _ extents: [Int], _ factors: [Float]) -> [Planned] {
+      let signed = (name, extents, factors)
+      return [
+        Planned(name: name, extents: extents, type: .i8, signed: signed),
+        Planned(name: "\(name)_scale", extents: [extents[0]], type: .f32, signed: signed),
+        Planned(name: "\(name)_input_scale", extents: [factors.count], type: .f32, signed: signed),
+      ]
+    }
+
+    func bytes(from tensors: some TensorSource) throws(EngineError) -> [UInt8] {
+      guard let signed else { return try plainBytes(from: tensors) }
+      if extents.count == 1, name.hasSuffix("_input_scale") { return ElementType.f32.narrow(signed.factors) ?? [] }
+      let floats = try tensors.floats(ofTensor: signed.weights)
+      let layout = WeightColumns(extents: signed.extents, channels: signed.factors.count)
+      let bytes = SignedBytes(floats, rows: signed.extents[0]) { signed.factors[layout.channel($0, $1)] }
+      return type == .i8
+        ? bytes.bytes.map { UInt8(bitPattern: $0) } : ElementType.f32.narrow(bytes.scales) ?? []
+    }
+
+    private func plainBytes(from tensors: some TensorSource) throws(EngineError) -> [UInt8] {
+      let floats = try tensors.floats(ofTensor: name)
+      guard floats.count == extents.reduce(1, *) else {
+        throw .tensor(name: name, reason: "gives \(floats.count) numbers for shape \(extents)")
+      }
+      guard let bytes = type.narrow(floats) else {
+        throw .tensor(name: name, reason: "holds a number too large for \(type.rawValue); store F32")
+      }
+      return bytes
+    }
   }
 
   /// The length and the header, ending in blanks so that the tensors' bytes start at a multiple of 64.

@@ -3,7 +3,7 @@ internal import Hashing
 /// A `.swiftweights` file, mapped and proved sound: a network's graph, weights, labels and how to feed it.
 ///
 /// The file is a safetensors file. Its `__metadata__` holds `digest`, `format`, `version`, `graph`, `labels`,
-/// `preprocessing`, `canary` (or the text `null`) and `provenance`. The digest is the SHA-256 of the whole file with
+/// `preprocessing`, `canary` (or the text `null`), `provenance`, and for a quantized network `quantization`. The digest is the SHA-256 of the whole file with
 /// the digest's own 64 digits as zeros, so that no byte can change unnoticed. Immutable: any thread may read it.
 package final class WeightsFile: TensorSource, Sendable {
   static let format = "lookout.swiftweights"
@@ -20,6 +20,8 @@ package final class WeightsFile: TensorSource, Sendable {
   package let provenance: String
   /// 64 hexadecimal digits that name exactly this model.
   package let digest: String
+  /// The scales with which the network computes in bytes; nil if it was not quantized.
+  package let quantization: Quantization?
   package let table: TensorTable
   private let bytes: MappedBytes
 
@@ -50,6 +52,7 @@ package final class WeightsFile: TensorSource, Sendable {
       canary = texts.canary
       provenance = texts.provenance
       graph = texts.graph
+      quantization = texts.quantization
     } catch {
       throw .damaged(path: bytes.path, offset: error.offset, reason: error.reason)
     }
@@ -78,6 +81,13 @@ package final class WeightsFile: TensorSource, Sendable {
     case .i8:
       guard let scale = table[name + "_scale"], scale.type == .f32, scale.extents == entry.extents.prefix(1).map(\.self)
       else { throw .tensor(name: name, reason: "is I8 and needs '\(name)_scale', an F32 for each row") }
+      guard let factors = table[name + "_input_scale"] else { return }
+      guard factors.type == .f32, factors.extents.count == 1, factors.extents[0] > 0,
+        WeightColumns.fits(extents: entry.extents, channels: factors.extents[0])
+      else {
+        throw .tensor(
+          name: name, reason: "is I8 and '\(name)_input_scale' must be an F32 for each channel of its input")
+      }
     }
   }
 
@@ -102,10 +112,14 @@ package final class WeightsFile: TensorSource, Sendable {
     guard entry.type == .i8 else { return floats }
     try checkType(of: name)
     let scales = try self.floats(ofTensor: name + "_scale")
-    guard !scales.isEmpty else { return floats }
-    let row = floats.count / scales.count
+    let factors = table[name + "_input_scale"] == nil ? [1] : try self.floats(ofTensor: name + "_input_scale")
+    let layout = WeightColumns(extents: entry.extents, channels: factors.count)
+    let row = floats.count / max(1, scales.count)
     for (index, scale) in scales.enumerated() {
-      for position in (index * row)..<((index + 1) * row) { floats[position] *= scale }
+      for place in 0..<row {
+        let factor = factors.count == 1 ? factors[0] : factors[layout.channel(index, place)]
+        floats[index * row + place] *= scale / factor
+      }
     }
     return floats
   }

@@ -10,7 +10,7 @@ final class PictureModel: Sendable {
   let digest: String
   let labels: [String]
   let preprocessing: Preprocessing
-  let network: CompiledNetwork
+  let network: any Network
 
   /// - Throws: `Failure` naming the file and what is wrong with it.
   init(path: String) throws(Failure) {
@@ -22,14 +22,14 @@ final class PictureModel: Sendable {
       let weights = try WeightsFile.open(path: path)
       digest = weights.digest
       labels = weights.labels
-      network = try CompiledNetwork(graph: weights.graph, weights: weights)
+      network = try weights.network()
       do throws(ImagingError) {
         preprocessing = try Preprocessing(json: weights.preprocessingJSON)
       } catch {
         throw EngineError.graph(node: weights.graph.inputName, reason: "\(error)")
       }
       if let canary = weights.canary {
-        let plan = try InferencePlan(network: network, batchCapacity: 1)
+        let plan = try network.plan(batchCapacity: 1)
         if let reason = plan.discrepancy(to: canary) { throw EngineError.unsound(reason: "\(path): \(reason)") }
       }
     } catch {
@@ -51,7 +51,7 @@ final class PictureClassifier {
   private let model: PictureModel
   private let topK: Int
   private let isFullDecode: Bool
-  private let plan: InferencePlan
+  private let plan: any NetworkPlan
   private let preprocessor: Preprocessor
   private var bytes: [UInt8] = []
   private var input: [Float]
@@ -61,7 +61,7 @@ final class PictureClassifier {
     self.model = model
     self.topK = topK
     self.isFullDecode = isFullDecode
-    plan = try InferencePlan(network: model.network, batchCapacity: 1)
+    plan = try model.network.plan(batchCapacity: 1)
     preprocessor = Preprocessor(model.preprocessing)
     input = [Float](repeating: 0, count: model.network.inputShape.countPerImage)
     scores = [Float](repeating: 0, count: model.network.outputCount)

@@ -6,6 +6,8 @@ let usage = """
                  [--scale X] [--mean A,B,C] [--std A,B,C] -o FILE.swiftweights
          lookout export MODEL [--architecture NAME] [--input-size HxW] -o FILE.onnx|FILE.safetensors|FILE.pth
          lookout verify MODEL --against MODEL|VECTORS.safetensors [--photos PATH] [--tolerance X] [--json]
+         lookout quantize FILE.swiftweights --calibrate FOLDER [--method minmax|percentile|entropy|auto]
+                 [--percentile P] [--photos N] [--no-equalize] [--json] -o FILE.swiftweights
          lookout inspect FILE.swiftweights [--json]
          lookout classify PATH… [--model FILE] [--top K] [--json] [--full-decode]
          lookout bench [machine] [engine] [decode] [pipeline] [start] [latency] [memory] [--model FILE,…]
@@ -67,6 +69,7 @@ do throws(Failure) {
   case "train": try TrainCommand.run(Array(words.dropFirst()))
   case "evaluate": try EvaluateCommand.run(Array(words.dropFirst()))
   case "dataset": try DatasetCommand.run(Array(words.dropFirst()))
+  case "quantize": try QuantizeCommand.run(Array(words.dropFirst()))
   case "--help", "-h": print(usage)
   case "--version": print("lookout 0.1.0")
   case let word?: throw .usage("unknown command '\(word)'")

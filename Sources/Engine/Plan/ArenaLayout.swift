@@ -7,8 +7,6 @@ struct ArenaLayout {
   private(set) var pixelStrides: [Int]
   private(set) var count = 0
 
-  /// Greedy, largest first: each value takes the lowest place that is free while it lives.
-  ///
   /// `batchCapacity` is how many images each value must hold.
   init(_ network: CompiledNetwork, batchCapacity: Int, lanes: Int) {
     let values = network.values
@@ -34,19 +32,9 @@ struct ArenaLayout {
     }
     let sizes = imageStrides.map { $0 * batchCapacity }
     let rooted = values.indices.dropFirst().filter { values[$0].container == nil && firstUse[$0] != Int.max }
-    var placed: [Int] = []
-    for value in rooted.sorted(by: { (sizes[$0], $1) > (sizes[$1], $0) }) {
-      let living = placed.filter { firstUse[$0] <= lastUse[value] && firstUse[value] <= lastUse[$0] }
-        .sorted { offsets[$0] < offsets[$1] }
-      var offset = 0
-      for other in living {
-        if offset + sizes[value] <= offsets[other] { break }
-        offset = max(offset, offsets[other] + sizes[other])
-      }
-      offsets[value] = offset
-      count = max(count, offset + sizes[value])
-      placed.append(value)
-    }
+    let layout = LifetimeLayout(rooted, sizes: sizes, firstUse: firstUse, lastUse: lastUse)
+    offsets = layout.offsets
+    count = layout.count
     for value in values.indices where values[value].container != nil {
       let whole = root(value)
       offsets[value] = offsets[whole] + channel(value)

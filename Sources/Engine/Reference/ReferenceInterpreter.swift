@@ -24,16 +24,19 @@ package struct ReferenceInterpreter {
   ///
   /// - Parameter input: C×H×W floats.
   /// - Returns: the output's numbers in C, H, W order.
-  package func run(input: [Float]) -> [Float] {
+  package func run(input: [Float]) -> [Float] { everyValue(input: input)[graph.outputName] ?? [] }
+
+  /// Answers one image and tells what every node computed on the way, by name, each in C, H, W order.
+  package func everyValue(input: [Float]) -> [String: [Float]] {
     precondition(input.count == graph.inputShape.count, "an image of the graph's input shape")
     var values = [graph.inputName: Planar(shape: graph.inputShape, values: input)]
     for node in graph.nodes {
       values[node.name] = answer(node, node.inputs.compactMap { values[$0] })
     }
-    return values[graph.outputName]?.values ?? []
+    return values.mapValues(\.values)
   }
 
-  private func answer(_ node: Graph.Node, _ inputs: [Planar]) -> Planar {
+  func answer(_ node: Graph.Node, _ inputs: [Planar]) -> Planar {
     let x = inputs[0]
     let y = shapes[node.name] ?? x.shape
     func tensor(_ part: String) -> [Float] { tensors["\(node.name).\(part)"] ?? [] }

@@ -1,3 +1,4 @@
+package import Engine
 package import HTTPServer
 package import SinkProtocol
 
@@ -30,6 +31,7 @@ package struct ModelSettings: Equatable, Sendable {
   package var topK: Int
   package var maxBatch: Int
   package var maxDelayMilliseconds: Int
+  package var precision = Precision.automatic
 
   /// How many decoded pictures may be in memory: a batch for each classifier, and two for each decoder beside it.
   package func slotCount(workers: Int) -> Int { (maxBatch + 2) * workers }

@@ -15,7 +15,7 @@ package final class LoadedModel: Sendable {
   package let digest: String
   package let labels: [String]
   package let preprocessing: Preprocessing
-  package let network: CompiledNetwork
+  package let network: any Network
   package let settings: ModelSettings
   package let slots: SlotPool
   /// What the weights file was when it was read.
@@ -40,7 +40,7 @@ package final class LoadedModel: Sendable {
       place = snapshot.path
       identity = snapshot.status.identity
       let weights = try WeightsFile.open(path: snapshot.path)
-      network = try CompiledNetwork(graph: weights.graph, weights: weights)
+      network = try weights.network(precision: settings.precision)
       weightBytes = weights.table.entries.reduce(0) { $0 + $1.extents.reduce(4, *) }
       preprocessing = try Preprocessing(json: weights.preprocessingJSON)
       labels = weights.labels
@@ -50,7 +50,7 @@ package final class LoadedModel: Sendable {
       self.settings = settings
       slots = SlotPool(count: slotCount, floatsPerSlot: network.inputShape.countPerImage)
       // As large as the classifiers make theirs, so that one that cannot be made is refused here.
-      let plan = try InferencePlan(network: network, batchCapacity: settings.maxBatch)
+      let plan = try network.plan(batchCapacity: settings.maxBatch)
       workspaceBytes = plan.workspaceBytes
       let start = Clock.monotonicNanoseconds()
       let answers = plan.answers(toSeed: weights.canary?.seed ?? 1)

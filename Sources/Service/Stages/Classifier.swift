@@ -47,7 +47,7 @@ final class Classifier: Sendable {
     struct Place {
       /// Kept, so that no later model can be taken for this one.
       let model: LoadedModel
-      let plan: InferencePlan
+      let plan: any NetworkPlan
       var scores: [Float]
     }
 
@@ -60,7 +60,7 @@ final class Classifier: Sendable {
       let capacity = model.settings.maxBatch
       places.append(
         Place(
-          model: model, plan: try InferencePlan(network: model.network, batchCapacity: capacity),
+          model: model, plan: try model.network.plan(batchCapacity: capacity),
           scores: [Float](repeating: 0, count: capacity * model.network.outputCount)))
       return places.count - 1
     }

@@ -79,13 +79,13 @@ struct ComputeBenches {
 ///
 /// `@unchecked`: only the thread that runs it touches it.
 final class BatchRunner: @unchecked Sendable {
-  private let plan: InferencePlan
+  private let plan: any NetworkPlan
   private let memory: UnsafeMutableBufferPointer<Float>
   private let images: UnsafeMutableBufferPointer<UnsafePointer<Float>>
   private let scores: UnsafeMutableBufferPointer<Float>
 
-  init(network: CompiledNetwork, batch: Int) throws(EngineError) {
-    plan = try InferencePlan(network: network, batchCapacity: batch)
+  init(network: any Network, batch: Int) throws(EngineError) {
+    plan = try network.plan(batchCapacity: batch)
     let count = network.inputShape.countPerImage
     memory = .allocate(capacity: batch * count)
     images = .allocate(capacity: batch)

@@ -9,6 +9,8 @@ struct ModelDraft {
   let provenance: String
   let tensors: any TensorSource & Sendable
   let storage: ElementType
+  /// For weights in bytes.
+  var quantization: Quantization?
 
   private static let seed: UInt32 = 0x6C6F_6F6B
 
@@ -24,15 +26,14 @@ struct ModelDraft {
   private func write(to path: String, canary: Canary?) throws(EngineError) {
     try WeightsFile.write(
       to: path, graph: graph, labels: labels, preprocessing: preprocessing, canary: canary, provenance: provenance,
-      tensors: tensors, storage: storage)
+      tensors: tensors, storage: storage, quantization: quantization)
   }
 
   private func canary(of path: String) throws(EngineError) -> Canary {
     let file = try WeightsFile.open(path: path)
     MatrixLibrary.useOneThread()
     try MatrixLibrary.prove()
-    let network = try CompiledNetwork(graph: file.graph, weights: file)
-    let answers = try InferencePlan(network: network, batchCapacity: 1).answers(toSeed: Self.seed)
+    let answers = try file.network().plan(batchCapacity: 1).answers(toSeed: Self.seed)
     guard answers.allSatisfy(\.isFinite) else {
       throw .graph(node: graph.outputName, reason: "the network's answers are no finite numbers")
     }

@@ -1,0 +1,172 @@
+#include "ckernels_int8.h"
+#include "ckernels.h"
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+/* The parts of the byte kernels that are plain C, and the choice of an instruction set. The products stand in
+   int8_product.c: sums are what the sets differ in; everything after the sums is the same arithmetic everywhere. */
+
+#if defined(__x86_64__)
+#define WIDE __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define WIDE
+#endif
+
+static atomic_int limit = ckernels_int8_vnni;
+
+void ckernels_int8_limit(int32_t level) { atomic_store(&limit, level); }
+
+int32_t ckernels_int8_level(void) {
+  int32_t level = ckernels_int8_portable;
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) level = ckernels_int8_avx2;
+  if (level && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+    level = ckernels_int8_vnni;
+#endif
+  const int32_t most = atomic_load_explicit(&limit, memory_order_relaxed);
+  return level < most ? level : most;
+}
+
+void ckernels_int8_activate(float *v, size_t count, int32_t activation) {
+  static const ckernels_table *_Atomic best;
+  const ckernels_table *table = atomic_load_explicit(&best, memory_order_relaxed);
+  if (!table) {
+    for (int32_t set = ckernels_avx512; set >= ckernels_portable && !table; set--) table = ckernels_of(set);
+    atomic_store_explicit(&best, table, memory_order_relaxed);
+  }
+  const ckernels_rows rows = {.a = v, .out = v, .rows = 1, .channels = (count + 15) / 16 * 16, .activation = activation};
+  table->rows(&rows);
+}
+
+static inline __attribute__((always_inline)) uint8_t rounded(float v, float low, float high) {
+  v = v < low ? low : v;
+  v = v > high ? high : v;
+  return (uint8_t)(int32_t)rintf(v);
+}
+
+WIDE static void values(
+    const int32_t *restrict sums, size_t columns, const float *restrict scale, const float *restrict bias,
+    const uint8_t *restrict residual, const float *restrict residual_scale, float *restrict v) {
+  for (size_t c = 0; c < columns; c++) v[c] = fmaf((float)sums[c], scale[c], bias[c]);
+  if (residual)
+    for (size_t c = 0; c < columns; c++) v[c] = fmaf((float)residual[c], residual_scale[c], v[c]);
+}
+
+WIDE static void bytes_of(
+    const float *restrict v, size_t count, float scale, float zero, float low, float high, uint8_t *restrict out) {
+  for (size_t c = 0; c < count; c++) out[c] = rounded(fmaf(v[c], scale, zero), low, high);
+}
+
+void ckernels_int8_finish(
+    const int32_t *sums, size_t columns, const ckernels_int8_epilogue *e, ckernels_int8_output o) {
+  enum { step = 64 };
+  float v[step] = {0};
+  for (size_t c = 0; c < columns; c += step) {
+    const size_t count = columns - c < step ? columns - c : step;
+    values(sums + c, count, e->scale + c, e->bias + c, e->residual ? e->residual + c : NULL,
+        e->residual ? e->residual_scale + c : NULL, v);
+    if (e->activation) ckernels_int8_activate(v, count, e->activation);
+    if (o.floats) memcpy(o.floats + c, v, count * sizeof *v);
+    else if (e->activation) bytes_of(v, count, e->quanta, e->zero, e->low, e->high, o.bytes + c);
+    else bytes_of(v, count, 1, 0, e->low, e->high, o.bytes + c);
+  }
+}
+
+/* Copies in steps of 32 bytes, up to 31 too many: a call of memcpy costs more than a short row. */
+static inline void copy(uint8_t *restrict out, const uint8_t *restrict in, size_t length) {
+  if (length > 256) {
+    memcpy(out, in, length);
+    return;
+  }
+  for (size_t i = 0; i < length; i += 32) memcpy(out + i, in + i, 32);
+}
+
+void ckernels_int8_unfold(
+    const ckernels_int8_window *w, const uint8_t *in, size_t offset, size_t length, size_t first, size_t count,
+    uint8_t *row) {
+  const int whole = length == w->stride && w->dilation_w == 1;
+  for (size_t pixel = first; pixel < first + count; pixel++) {
+    const long y0 = (long)(pixel / w->out_width * w->stride_h) - (long)w->top;
+    const long x0 = (long)(pixel % w->out_width * w->stride_w) - (long)w->left;
+    for (size_t ky = 0; ky < w->kernel_h; ky++) {
+      const long y = y0 + (long)(ky * w->dilation_h);
+      const int is_row = y >= 0 && y < (long)w->height;
+      const uint8_t *line = in + (is_row ? (size_t)y * w->width * w->stride : 0) + offset;
+      if (is_row && whole && x0 >= 0 && x0 + (long)w->kernel_w <= (long)w->width) {
+        copy(row, line + (size_t)x0 * w->stride, w->kernel_w * length);
+        row += w->kernel_w * length;
+        continue;
+      }
+      for (size_t kx = 0; kx < w->kernel_w; kx++, row += length) {
+        const long x = x0 + (long)(kx * w->dilation_w);
+        const int is_inside = is_row && x >= 0 && x < (long)w->width;
+        copy(row, is_inside ? line + (size_t)x * w->stride : w->outside + offset, length);
+      }
+    }
+  }
+}
+
+WIDE static void larger(uint8_t *restrict out, const uint8_t *restrict in, size_t count) {
+  for (size_t c = 0; c < count; c++) out[c] = in[c] > out[c] ? in[c] : out[c];
+}
+
+void ckernels_int8_maximum(const ckernels_int8_window *w, const uint8_t *in, uint8_t *out) {
+  for (size_t oy = 0; oy < w->out_height; oy++) {
+    for (size_t ox = 0; ox < w->out_width; ox++, out += w->stride) {
+      memset(out, 0, w->stride);
+      for (size_t ky = 0; ky < w->kernel_h; ky++) {
+        const long y = (long)(oy * w->stride_h + ky * w->dilation_h) - (long)w->top;
+        if (y < 0 || y >= (long)w->height) continue;
+        for (size_t kx = 0; kx < w->kernel_w; kx++) {
+          const long x = (long)(ox * w->stride_w + kx * w->dilation_w) - (long)w->left;
+          if (x < 0 || x >= (long)w->width) continue;
+          larger(out, in + ((size_t)y * w->width + (size_t)x) * w->stride, w->stride);
+        }
+      }
+    }
+  }
+}
+
+WIDE void ckernels_int8_sum(
+    const uint8_t *in, size_t row_stride, size_t stride, size_t channels, size_t rows, size_t columns,
+    int32_t *restrict sums) {
+  memset(sums, 0, channels * sizeof *sums);
+  for (size_t y = 0; y < rows; y++) {
+    for (size_t x = 0; x < columns; x++) {
+      const uint8_t *restrict pixel = in + y * row_stride + x * stride;
+      for (size_t c = 0; c < channels; c++) sums[c] += pixel[c];
+    }
+  }
+}
+
+WIDE void ckernels_int8_add(
+    const uint8_t *restrict a, const float *restrict a_scale, const uint8_t *restrict b,
+    const float *restrict b_scale, const float *restrict bias, float low, float high, uint8_t *restrict out,
+    size_t pixels, size_t stride) {
+  for (size_t p = 0; p < pixels; p++, a += stride, b += stride, out += stride) {
+    for (size_t c = 0; c < stride; c++)
+      out[c] = rounded(fmaf((float)a[c], a_scale[c], fmaf((float)b[c], b_scale[c], bias[c])), low, high);
+  }
+}
+
+WIDE void ckernels_int8_gate(
+    const uint8_t *restrict a, const float *restrict a_zero, const uint8_t *restrict b, const float *restrict b_zero,
+    size_t b_stride, const float *restrict scale, const float *restrict zero, uint8_t *restrict out, size_t pixels,
+    size_t stride) {
+  for (size_t p = 0; p < pixels; p++, a += stride, b += b_stride, out += stride) {
+    for (size_t c = 0; c < stride; c++)
+      out[c] = rounded(fmaf(((float)a[c] - a_zero[c]) * ((float)b[c] - b_zero[c]), scale[c], zero[c]), 0, 255);
+  }
+}
+
+WIDE void ckernels_int8_quantize(
+    const float *restrict x, size_t pixels, size_t channels, const float *restrict scale, const float *restrict zero,
+    uint8_t *restrict out, size_t stride) {
+  for (size_t p = 0; p < pixels; p++) {
+    uint8_t *restrict pixel = out + p * stride;
+    for (size_t c = 0; c < channels; c++) pixel[c] = rounded(fmaf(x[p * channels + c], scale[c], zero[c]), 0, 255);
+    for (size_t c = channels; c < stride; c++) pixel[c] = 0;
+  }
+}

@@ -1,0 +1,121 @@
+/// The numbers a network computes with.
+package enum Precision: String, Sendable, CaseIterable {
+  /// Bytes for a file that was quantized, floats for another.
+  case automatic = "auto"
+  case fp32
+  case int8
+}
+
+/// A network made ready to run, shared by every plan replica; any thread may read it.
+package protocol Network: Sendable {
+  var inputShape: Shape { get }
+  /// How many numbers the network answers an image with.
+  var outputCount: Int { get }
+  /// Whether the answers are probabilities already.
+  var endsInSoftmax: Bool { get }
+
+  /// One replica of its execution, for one thread at a time and batches of up to `batchCapacity` images.
+  ///
+  /// - Throws: `EngineError.graph` if the workspace would be too large.
+  func plan(batchCapacity: Int) throws(EngineError) -> any NetworkPlan
+}
+
+/// One replica of a network's execution with memory of its own; used by one thread at a time.
+package protocol NetworkPlan: AnyObject {
+  /// The network it runs.
+  var answering: any Network { get }
+  /// Bytes of arena and scratch; the weights are the network's.
+  var workspaceBytes: Int { get }
+
+  /// Answers a batch.
+  ///
+  /// - Parameters:
+  ///   - images: for each image H×W×C floats, channels last; at most as many as the plan was made for.
+  ///   - output: gets as many numbers an image as the network answers with, each row in C, H, W order.
+  func run(images: UnsafeBufferPointer<UnsafePointer<Float>>, output: UnsafeMutableBufferPointer<Float>)
+}
+
+extension NetworkPlan {
+  /// Answers one image of H×W×C floats.
+  package func answer(to image: [Float]) -> [Float] {
+    precondition(image.count == answering.inputShape.count, "an image of the network's input shape")
+    var answers = [Float](repeating: 0, count: answering.outputCount)
+    image.withUnsafeBufferPointer { image in
+      guard let base = image.baseAddress else { return }
+      answers.withUnsafeMutableBufferPointer { output in
+        withUnsafePointer(to: base) { run(images: UnsafeBufferPointer(start: $0, count: 1), output: output) }
+      }
+    }
+    return answers
+  }
+
+  /// The network's raw answers to a canary's input.
+  package func answers(toSeed seed: UInt32) -> [Float] {
+    let shape = answering.inputShape
+    return answer(to: shape.channelsLast(Canary.input(seed: seed, shape: shape)))
+  }
+
+  /// Runs the canary: nil if this network on this machine answers what its maker saw, else a sentence on what differs.
+  package func discrepancy(to canary: Canary) -> String? { canary.discrepancy(in: answers(toSeed: canary.seed)) }
+}
+
+extension Shape {
+  /// One image's numbers from C, H, W order to H, W, C.
+  package func channelsLast(_ planar: [Float]) -> [Float] {
+    let area = h * w
+    return [Float](unsafeUninitializedCapacity: countPerImage) { picture, count in
+      for p in 0..<area {
+        for channel in 0..<c { picture.initializeElement(at: p * c + channel, to: planar[channel * area + p]) }
+      }
+      count = countPerImage
+    }
+  }
+
+  /// One image's numbers from H, W, C order to C, H, W.
+  package func planar(_ picture: [Float]) -> [Float] {
+    let area = h * w
+    return [Float](unsafeUninitializedCapacity: countPerImage) { planar, count in
+      for channel in 0..<c {
+        for p in 0..<area { planar.initializeElement(at: channel * area + p, to: picture[p * c + channel]) }
+      }
+      count = countPerImage
+    }
+  }
+}
+
+extension CompiledNetwork: Network {
+  package func plan(batchCapacity: Int) throws(EngineError) -> any NetworkPlan {
+    try InferencePlan(network: self, batchCapacity: batchCapacity)
+  }
+}
+
+extension InferencePlan: NetworkPlan {
+  package var answering: any Network { network }
+}
+
+extension QuantizedNetwork: Network {
+  package func plan(batchCapacity: Int) throws(EngineError) -> any NetworkPlan {
+    try QuantizedPlan(network: self, batchCapacity: batchCapacity)
+  }
+}
+
+extension QuantizedPlan: NetworkPlan {
+  package var answering: any Network { network }
+}
+
+extension WeightsFile {
+  /// The file's network, ready to run.
+  ///
+  /// - Throws: `EngineError.graph` or `.tensor` when graph and weights contradict each other, `.graph` when bytes are asked
+  ///   of a file that was not quantized.
+  package func network(precision: Precision = .automatic) throws(EngineError) -> any Network {
+    switch precision {
+    case .automatic where quantization == nil, .fp32: return try CompiledNetwork(graph: graph, weights: self)
+    case .automatic, .int8:
+      guard let quantization else {
+        throw .graph(node: "", reason: "\(path) was not quantized; make an int8 model of it with 'lookout quantize'")
+      }
+      return try QuantizedNetwork(graph: graph, weights: self, quantization: quantization)
+    }
+  }
+}

@@ -1,0 +1,59 @@
+// A graph made ready to run in bytes: activations fused, weights packed for the products of CKernels. Immutable, shared by
+// every plan replica.
+
+/// A network whose activations and weights are bytes, compiled once and run by any number of plans.
+package final class QuantizedNetwork: Sendable {
+  package let inputShape: Shape
+  /// How many numbers the network answers an image with.
+  package let outputCount: Int
+  /// Whether the answers are probabilities already.
+  package let endsInSoftmax: Bool
+  let steps: [QuantizedStep]
+  /// By number; 0 is the picture as floats.
+  let values: [QuantizedValue]
+  let outputValue: Int
+  let weights: ByteMemory
+  let factors: FloatMemory
+
+  /// Fuses and packs.
+  ///
+  /// Batch norm must have been folded into the weights before.
+  ///
+  /// A weight tensor with a `<name>_scale` beside it is taken to consist of whole multiples of those scales; another is
+  /// rounded to bytes here, with the scale that its largest number needs.
+  ///
+  /// - Throws: `EngineError.graph` or `.tensor` when graph, weights and scales contradict each other.
+  package init(
+    graph: Graph, weights source: some TensorSource, quantization: Quantization
+  ) throws(EngineError) {
+    var builder = try QuantizedBuilder(graph: graph, source: source, quantization: quantization)
+    try builder.build()
+    inputShape = graph.inputShape
+    steps = builder.steps
+    values = builder.values
+    outputValue = builder.outputValue
+    outputCount = builder.values[builder.outputValue].shape.countPerImage
+    if case .softmax = builder.steps.last?.kernel { endsInSoftmax = true } else { endsInSoftmax = false }
+    weights = ByteMemory(builder.bytes)
+    factors = FloatMemory(builder.floats, paddedTo: builder.floats.count + 64)
+  }
+}
+
+/// Bytes at a 64-byte boundary that may be read a little beyond their end.
+final class ByteMemory: @unchecked Sendable {
+  static let slack = 64
+  let bytes: UnsafeMutablePointer<UInt8>
+
+  /// Zeros.
+  init(count: Int) {
+    let raw = UnsafeMutableRawPointer.allocate(byteCount: count + Self.slack, alignment: 64)
+    bytes = raw.initializeMemory(as: UInt8.self, repeating: 0, count: count + Self.slack)
+  }
+
+  convenience init(_ values: [Int8]) {
+    self.init(count: values.count)
+    for (index, value) in values.enumerated() { bytes[index] = UInt8(bitPattern: value) }
+  }
+
+  deinit { UnsafeMutableRawPointer(bytes).deallocate() }
+}

@@ -1,0 +1,137 @@
+// One replica of a quantized network's execution: an arena and scratch memory of its own over shared weights. Used by one
+// thread at a time; a warm run allocates nothing and touches no clock, file or thread.
+
+internal import CKernels
+
+/// Runs a quantized network over batches of images.
+package final class QuantizedPlan {
+  package let network: QuantizedNetwork
+  package let batchCapacity: Int
+  private let layout: LifetimeLayout
+  let arena: ByteMemory
+  /// Windows of a block of pixels, one a row.
+  let rows: ByteMemory
+  /// For each value what stands outside its picture: pixels that mean 0.
+  let outside: ByteMemory
+  private let outsideOffsets: [Int]
+  let sums: UnsafeMutablePointer<Int32>
+  let constants: FloatMemory
+  /// Channels that `sums` and each half of `constants` hold.
+  let channelCapacity: Int
+
+  /// Bytes of arena and scratch; the weights are the network's.
+  package var workspaceBytes: Int { layout.count + Self.rowCapacity(network) + channelCapacity * 12 }
+
+  /// Lays out the memory of a plan; `batchCapacity` is the largest batch `run` may be given.
+  ///
+  /// - Throws: `EngineError.graph` if the workspace would pass 16 GiB.
+  package init(network: QuantizedNetwork, batchCapacity: Int) throws(EngineError) {
+    precondition(batchCapacity > 0, "a plan holds at least one image")
+    self.network = network
+    self.batchCapacity = batchCapacity
+    layout = LifetimeLayout(
+      sizes: network.values.map { $0.byteCount * batchCapacity + ByteMemory.slack }, alignment: 64,
+      steps: network.steps.map { (inputs: $0.inputs, output: $0.output) }, kept: network.outputValue)
+    guard layout.count < 16 << 30 else {
+      throw .graph(node: "", reason: "the activations of \(batchCapacity) images pass 16 GiB; use a smaller batch")
+    }
+    arena = ByteMemory(count: layout.count)
+    rows = ByteMemory(count: Self.rowCapacity(network))
+    var offsets: [Int] = []
+    var end = 0
+    for value in network.values {
+      offsets.append(end)
+      end += (value.stride + 127) / 64 * 64
+    }
+    outside = ByteMemory(count: end)
+    outsideOffsets = offsets
+    channelCapacity = (network.values.map(\.shape.c).max() ?? 1) + 16
+    sums = .allocate(capacity: channelCapacity)
+    constants = FloatMemory(count: 2 * channelCapacity)
+    fillOutside()
+  }
+
+  deinit { sums.deallocate() }
+
+  private func fillOutside() {
+    for (number, value) in network.values.enumerated() {
+      for (channel, scale) in (value.scales ?? []).enumerated() {
+        outside.bytes[outsideOffsets[number] + channel] = scale.zeroByte
+      }
+    }
+  }
+
+  /// Rows of a block of windows: what stays in the second cache, a multiple of the kernel's 12.
+  static func blockRows(depth: Int) -> Int { max(1, min(8, 196_608 / (12 * depth))) * 12 }
+
+  private static func rowCapacity(_ network: QuantizedNetwork) -> Int {
+    network.steps.reduce(0) { most, step in
+      guard case .product(let p) = step.kernel else { return most }
+      return max(most, p.depth * blockRows(depth: p.depth))
+    }
+  }
+
+  /// Answers a batch.
+  ///
+  /// - Parameters:
+  ///   - images: for each image H×W×C floats, channels last; at most `batchCapacity`.
+  ///   - output: gets `images.count × outputCount` floats, each row in C, H, W order.
+  package func run(images: UnsafeBufferPointer<UnsafePointer<Float>>, output: UnsafeMutableBufferPointer<Float>) {
+    precondition(images.count <= batchCapacity, "more images than the plan holds")
+    precondition(output.count >= images.count * network.outputCount, "no room for the answers")
+    guard images.count > 0, let target = output.baseAddress else { return }
+    for index in network.steps.indices { perform(network.steps[index], images) }
+    let shape = network.values[network.outputValue].shape
+    for image in 0..<images.count {
+      let pixels = floats(network.outputValue, image)
+      let row = target + image * shape.countPerImage
+      for p in 0..<shape.h * shape.w {
+        for c in 0..<shape.c { row[c * shape.h * shape.w + p] = pixels[p * shape.c + c] }
+      }
+    }
+  }
+
+  // MARK: Memory
+
+  /// One image of a value in bytes.
+  func bytes(_ number: Int, _ image: Int) -> UnsafeMutablePointer<UInt8> {
+    arena.bytes + layout.offsets[number] + image * network.values[number].byteCount
+  }
+
+  /// One image of a value kept in floats; never of the picture.
+  func floats(_ number: Int, _ image: Int) -> UnsafeMutablePointer<Float> {
+    UnsafeMutableRawPointer(bytes(number, image)).assumingMemoryBound(to: Float.self)
+  }
+
+  func outsidePixel(of number: Int) -> UnsafePointer<UInt8> { UnsafePointer(outside.bytes + outsideOffsets[number]) }
+
+  /// The bytes of an image of a value in floats or bytes, wherever results go.
+  func output(_ number: Int, _ image: Int, channel: Int = 0) -> ckernels_int8_output {
+    let value = network.values[number]
+    return value.scales == nil
+      ? ckernels_int8_output(bytes: nil, floats: floats(number, image) + channel, stride: value.shape.c)
+      : ckernels_int8_output(bytes: bytes(number, image) + channel, floats: nil, stride: value.stride)
+  }
+
+  func epilogue(_ results: QuantizedStep.Results, image: Int, channel: Int = 0, block: Int = 0)
+    -> ckernels_int8_epilogue
+  {
+    let factors = network.factors.floats
+    return ckernels_int8_epilogue(
+      scale: factors + results.scale + block, bias: factors + results.bias + block,
+      residual: results.residual.map { UnsafePointer(bytes($0.value, image) + channel) },
+      residual_scale: results.residual.map { UnsafePointer(factors + $0.scale + block) },
+      activation: results.activation?.code ?? 0, quanta: results.quanta,
+      zero: results.zero, low: results.low, high: results.high)
+  }
+
+  func geometry(_ window: Window, of input: Int, to output: Int) -> ckernels_int8_window {
+    let (x, y) = (network.values[input], network.values[output].shape)
+    let pad = window.edges(for: x.shape)
+    return ckernels_int8_window(
+      channels: x.shape.c, stride: x.stride, height: x.shape.h, width: x.shape.w, out_height: y.h, out_width: y.w,
+      kernel_h: window.kernel.h, kernel_w: window.kernel.w, stride_h: window.stride.h, stride_w: window.stride.w,
+      dilation_h: window.dilation.h, dilation_w: window.dilation.w, top: pad.top, left: pad.left,
+      outside: outsidePixel(of: input))
+  }
+}

@@ -1,0 +1,80 @@
+/// Weights as signed bytes: number = byte · row scale / column factor, with bytes from −127 to 127.
+///
+/// A row is an output channel. The column factor is what a byte of the input's channel is worth, so that bytes of weight and
+/// input multiply to one scale a row.
+package struct SignedBytes {
+  package let bytes: [Int8]
+  package let scales: [Float]
+
+  /// Rounds to the nearest; what is no number becomes 0.
+  ///
+  /// - Parameters:
+  ///   - floats: rows of equal length.
+  ///   - rows: how many.
+  ///   - scales: of an earlier rounding, to find its bytes again; otherwise each row gets the one, from what its largest
+  ///     product needs down to 0.6 of it, that leaves the least squared error.
+  ///   - factor: for each number of a row what it is multiplied with, given the row and the place in it.
+  package init(
+    _ floats: [Float], rows: Int, scales: [Float]? = nil, factor: (_ row: Int, _ place: Int) -> Float
+  ) {
+    let length = floats.count / max(1, rows)
+    var bytes = [Int8](repeating: 0, count: floats.count)
+    var own: [Float] = []
+    var products = [Float](repeating: 0, count: length)
+    for row in 0..<rows {
+      for place in 0..<length { products[place] = floats[row * length + place] * factor(row, place) }
+      let scale = scales?[row] ?? Self.bestScale(of: products)
+      own.append(scale)
+      for place in 0..<length {
+        let value = (products[place] / scale).rounded(.toNearestOrEven)
+        bytes[row * length + place] = value.isNaN ? 0 : Int8(min(127, max(-127, value)))
+      }
+    }
+    self.bytes = bytes
+    self.scales = own
+  }
+
+  private static func bestScale(of products: [Float]) -> Float {
+    let most = products.reduce(Float(0)) { max($0, $1.magnitude) }
+    guard most > 0, most.isFinite, most / 127 >= .leastNormalMagnitude else { return 1 }
+    var best = (scale: most / 127, error: Float.infinity)
+    for step in 0...10 {
+      let scale = most / 127 * (1 - 0.04 * Float(step))
+      var error: Float = 0
+      for product in products {
+        let rest = product - min(127, max(-127, (product / scale).rounded(.toNearestOrEven))) * scale
+        error += rest * rest
+      }
+      if error < best.error { best = (scale, error) }
+    }
+    return best.scale
+  }
+}
+
+/// Which channel of its input a place in a row of weights reads.
+struct WeightColumns {
+  private let rowsPerGroup: Int
+  private let channelsPerRow: Int
+  private let taps: Int
+
+  /// Weights of these extents, in PyTorch's order, over an input of so many channels; groups follow from both.
+  init(extents: [Int], channels: Int) {
+    let length = extents.dropFirst().reduce(1, *)
+    if extents.count == 4 {
+      channelsPerRow = extents[1]
+      taps = extents[2] * extents[3]
+    } else {
+      channelsPerRow = channels
+      taps = max(1, length / max(1, channels))
+    }
+    rowsPerGroup = max(1, extents[0] / max(1, channels / max(1, channelsPerRow)))
+  }
+
+  /// Whether rows of these extents can read so many channels, in whole groups.
+  static func fits(extents: [Int], channels: Int) -> Bool {
+    guard extents.count == 4 else { return extents.count == 2 && extents[1] % channels == 0 }
+    return extents[1] > 0 && channels % extents[1] == 0 && extents[0] % (channels / extents[1]) == 0
+  }
+
+  func channel(_ row: Int, _ place: Int) -> Int { row / rowsPerGroup * channelsPerRow + place / taps }
+}
