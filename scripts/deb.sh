@@ -34,20 +34,11 @@ move() { # package, path below the root
   mv "$main/$2" "$1/$2"
 }
 move "$model" usr/share/lookout/models/default.swiftweights
-rmdir "$main/usr/share/lookout/models"
-rmdir "$main/usr/share/lookout" 2>/dev/null || true
 move "$dev" usr/include/lookout_sink.h
-rmdir "$main/usr/include"
-
-# The kit is a Swift package of its own; the templates are plugins that build against header or kit as installed.
-kit=$dev/usr/share/lookout-dev/kit
-mkdir -p "$kit/Sources"
-cp -r Sources/CSinkABI Sources/LookoutSinkKit "$kit/Sources/"
-install -m 644 packaging/lookout-dev/kit/Package.swift "$kit/Package.swift"
-mkdir -p "$dev/usr/share/doc/lookout-dev/examples"
-cp -r plugins/example-c "$dev/usr/share/doc/lookout-dev/examples/c"
-install -m 644 packaging/lookout-dev/template-c/Makefile "$dev/usr/share/doc/lookout-dev/examples/c/Makefile"
-cp -r packaging/lookout-dev/template-swift "$dev/usr/share/doc/lookout-dev/examples/swift"
+# What `lookout plugin new` copies from and builds against.
+move "$dev" usr/share/lookout/kit
+find "$main" -depth -type d -empty -delete
+mkdir -p "$main/DEBIAN" "$dev/usr/share/doc/lookout-dev"
 install -m 644 docs/SINK_ABI.md "$dev/usr/share/doc/lookout-dev/SINK_ABI.md"
 
 find "$main/usr/bin" "$main/usr/lib/lookout" -type f -exec strip --strip-unneeded --remove-section=.comment {} +
@@ -65,6 +56,10 @@ for package in lookout lookout-dev lookout-model-default; do
   gzip -9n "$doc/changelog" "$doc/NEWS"
 done
 find "$main/usr/share/man" -type f -exec gzip -9n {} +
+find "$main/usr/share/man" -type l | while read -r link; do
+  ln -s "$(readlink "$link").gz" "$link.gz"
+  rm "$link"
+done
 
 # What the programs link, as packages; dpkg-shlibdeps wants a source tree around it.
 shlibs=$out/shlibs
