@@ -24,9 +24,14 @@ guard case .hello(let path, let config, let position) = wire.receive() else {
   complain("the daemon's first frame is no greeting")
   exit(EX_PROTOCOL)
 }
-// Before any other thread and any code of the plugin; what is loaded from beside it stays readable.
-let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "/"
-for gap in Confinement.enter(sandbox, readable: [folder], writable: OutputFolders.named(in: config)) {
+// Before any other thread and any code of the plugin; what is loaded from beside it, or from beside the file that a link
+// stands for, stays readable.
+let target = realpath(path, nil).map { resolved in
+  defer { free(resolved) }
+  return String(cString: resolved)
+}
+let folders = [path, target ?? path].map { path in path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "/" }
+for gap in Confinement.enter(sandbox, readable: folders, writable: OutputFolders.named(in: config)) {
   wire.send(.log(.warning, "the sandbox has a gap: \(gap)"))
 }
 endWithTheDaemon()
