@@ -4,7 +4,7 @@ internal import Platform
 /// One request while it comes in, and what will be answered; the server's thread only.
 final class Exchange {
   var request: Request
-  let reply = Reply()
+  let reply: Reply
   let limits: Limits
   /// Monotonic nanoseconds.
   let began = Clock.monotonicNanoseconds()
@@ -18,8 +18,9 @@ final class Exchange {
   private(set) var isMalformed = false
   private var form: OpaquePointer?
 
-  init(request: Request, limits: Limits) {
+  init(request: Request, reply: Reply, limits: Limits) {
     self.request = request
+    self.reply = reply
     self.limits = limits
   }
 

@@ -80,7 +80,7 @@ package final class HTTPServer: Sendable {
   }
 
   private func run() {
-    let loop = Loop(handler: handler, limits: limits)
+    let loop = Loop(handler: handler, limits: limits, wake: wake)
     while true {
       let (stop, wanted) = commands.withLock { commands -> (Bool, [Listener]?) in
         defer { commands.hasChanged = false }

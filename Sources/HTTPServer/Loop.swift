@@ -14,13 +14,16 @@ final class Loop {
 
   private let handler: any RequestHandler
   private let limits: Limits
+  private let wake: WakeSignal
   private var doors: [Door] = []
   private var connections: [OpaquePointer: Connection] = [:]
   private var allBodyBytes = 0
 
-  init(handler: any RequestHandler, limits: Limits) {
+  /// `wake` ends the wait between two turns.
+  init(handler: any RequestHandler, limits: Limits, wake: WakeSignal) {
     self.handler = handler
     self.limits = limits
+    self.wake = wake
   }
 
   var descriptors: [Int32] { doors.compactMap(\.epoll) }
@@ -137,7 +140,7 @@ final class Loop {
     let head = Request(
       method: method == "HEAD" ? "GET" : method, path: path, query: values(of: connection, .GET_ARGUMENT_KIND),
       headers: values(of: connection, .HEADER_KIND), peer: peer)
-    let exchange = Exchange(request: head, limits: limits)
+    let exchange = Exchange(request: head, reply: Reply(waking: wake), limits: limits)
     connections[connection]?.exchange = exchange
     let length = head.headers["content-length"].flatMap { Int($0) } ?? 0
     exchange.refusal = handler.refusal(of: head)

@@ -1,4 +1,5 @@
 internal import CMicroHTTPD
+internal import Platform
 internal import Synchronization
 
 /// The way back to one request's sender; the first response counts, later ones are ignored.
@@ -16,13 +17,15 @@ package final class Reply: Sendable {
   }
 
   private let state = Mutex<Carried>(Carried(state: .open))
+  private let server: WakeSignal
 
   /// A pointer that stands for a connection of the library, which is woken by any thread.
   private struct Carried: @unchecked Sendable {
     var state: State
   }
 
-  init() {}
+  /// `server`: wakes its thread, since the library, driven from outside, tells nobody that a connection goes on.
+  init(waking server: WakeSignal) { self.server = server }
 
   /// Sends a response and wakes the connection.
   package func send(_ response: Response) {
@@ -32,6 +35,7 @@ package final class Reply: Sendable {
       case .suspended(let connection):
         carried.state = .answered(response)
         MHD_resume_connection(connection)
+        server.wake()
       case .answered, .over: break
       }
     }

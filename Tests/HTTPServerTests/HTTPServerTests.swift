@@ -116,6 +116,21 @@ struct HTTPServerTests {
     for client in clients { #expect(client.answer()?.status == 202) }
   }
 
+  /// The server looks after its connections once a second; an answer must not wait for that.
+  @Test func sendsALaterAnswerAtOnce() throws {
+    let echo = try EchoServer.started()
+    defer { echo.running.stop() }
+    let client = try #require(echo.connect())
+    let start = Clock.monotonicNanoseconds()
+    for number in 1...40 {
+      client.request("GET", "/later")
+      #expect(eventually { echo.replies.count == number })
+      echo.replies.last?.send(Response(status: 202, contentType: "text/plain", body: []))
+      #expect(client.answer()?.status == 202)
+    }
+    #expect(Clock.monotonicNanoseconds() - start < 20_000_000_000, "forty answers waited for the server's clock")
+  }
+
   @Test func refusesAHeadBeforeItsBody() throws {
     let echo = try EchoServer.started()
     defer { echo.running.stop() }
