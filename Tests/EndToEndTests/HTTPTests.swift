@@ -16,17 +16,47 @@ struct HTTPTests {
     let page = try #require(daemon.get("/metrics")?.text)
     #expect(page.contains("\nlookout_answered_images_total 1\n"))
     #expect(page.contains("\nlookout_sink_lag_records{sink=\"table\"} 0\n"))
-    #expect(daemon.get("/")?.status == 404)
+    #expect(daemon.get("/nothing")?.status == 404)
     #expect(faults(ofMetrics: page) == [])
     // Prometheus' own judge, where it is installed.
     if Files.exists("/usr/bin/promtool") {
       Files.write(Array(page.utf8), to: daemon.scratch("metrics"))
       let judged = Ran("sh", ["-c", "promtool check metrics <\(daemon.scratch("metrics"))"], in: daemon.scratch)
       #expect(judged.status == 0, "\(judged)")
+      let rules = Ran(
+        "promtool", ["check", "rules", "\(DaemonProcess.repository)/config/prometheus/lookout.rules.yml"],
+        in: daemon.scratch)
+      #expect(rules.status == 0, "\(rules)")
     }
     daemon.signal(SIGTERM)
     #expect(daemon.waitForExit() == 0)
     #expect(!Files.exists(daemon.httpSocket))
+  }
+
+  @Test func showsAPageThatOnlyOperatorsReadNamesOn() throws {
+    let daemon = DaemonProcess()
+    let port = try #require(RawHTTP.freePort())
+    daemon.listen = ["127.0.0.1:\(port)"]
+    daemon.configure(after: "keep", settleMilliseconds: 100)
+    daemon.start()
+    #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")
+    Files.write(Array("no picture".utf8), to: "\(daemon.inbox)/<script>alert(1)<&\".jpg")
+    #expect(eventually { daemon.get("/metrics")?.text.contains("\nlookout_quarantined_files_total 1\n") == true })
+    let page = try #require(daemon.get("/"))
+    #expect(page.status == 200 && page.headers["content-type"] == "text/html; charset=utf-8")
+    #expect(page.headers["content-security-policy"]?.contains("default-src 'none'") == true)
+    for shown in ["<td>inbox</td>", "<td>candidates</td>", "<td>archive</td>", "<td>default</td>", "Last failures"] {
+      #expect(page.text.contains(shown), "\(shown) is missing:\n\(page.text)")
+    }
+    #expect(page.text.contains("/&lt;script&gt;alert(1)&lt;&amp;&quot;.jpg"), "\(page.text)")
+    for unwanted in ["<script", "src=", "href=", "url("] { #expect(!page.text.contains(unwanted), "\(page.text)") }
+    let client = try #require(RawHTTP(port: port))
+    client.request("GET", "/", host: "localhost:\(port)")
+    let stranger = try #require(client.answer())
+    #expect(stranger.status == 200 && stranger.text.contains("Last failures"))
+    #expect(stranger.text.contains("<td>inbox</td>") && !stranger.text.contains("alert(1)"), "\(stranger.text)")
+    daemon.signal(SIGTERM)
+    #expect(daemon.waitForExit() == 0)
   }
 
   @Test func reloadsItsAddressesAndRefusesBadOnes() throws {

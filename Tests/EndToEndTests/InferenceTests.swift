@@ -71,7 +71,7 @@ struct InferenceTests {
       print("skipped: \(python) has no tritonclient")
       return
     }
-    let port = try #require(Self.freePort())
+    let port = try #require(RawHTTP.freePort())
     daemon.listen = ["127.0.0.1:\(port)"]
     daemon.configure(after: "keep", settleMilliseconds: 100)
     daemon.start()
@@ -88,20 +88,5 @@ struct InferenceTests {
     #expect(rebound.answer()?.status == 403)
     daemon.signal(SIGTERM)
     #expect(daemon.waitForExit() == 0)
-  }
-
-  private static func freePort() -> UInt16? {
-    let probe = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(probe) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr)
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let result = withUnsafeMutablePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { name in
-        bind(probe, name, length) == 0 ? getsockname(probe, name, &length) : -1
-      }
-    }
-    return result == 0 ? UInt16(bigEndian: address.sin_port) : nil
   }
 }

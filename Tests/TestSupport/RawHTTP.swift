@@ -49,6 +49,22 @@ package final class RawHTTP {
     }
   }
 
+  /// A port of this machine on which nobody listens.
+  package static func freePort() -> UInt16? {
+    let probe = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(probe) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr)
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let result = withUnsafeMutablePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { name in
+        bind(probe, name, length) == 0 ? getsockname(probe, name, &length) : -1
+      }
+    }
+    return result == 0 ? UInt16(bigEndian: address.sin_port) : nil
+  }
+
   deinit { close(raw) }
 
   /// Sends bytes; false when the other side is gone.
@@ -104,6 +120,18 @@ package final class RawHTTP {
       if bytes.isEmpty { return true }
     }
     return false
+  }
+
+  /// All that comes until the other side closes the connection; nil if it does not in time.
+  package func everything(within seconds: Int) -> [UInt8]? {
+    let end = time(nil) + seconds
+    var all: [UInt8] = []
+    while time(nil) <= end {
+      guard let bytes = receive(within: 1) else { continue }
+      if bytes.isEmpty { return all }
+      all += bytes
+    }
+    return nil
   }
 
   /// Some bytes, none at the end of the connection, nil if nothing came.

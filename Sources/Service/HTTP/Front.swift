@@ -108,9 +108,17 @@ final class Front: RequestHandler {
     guard case .local(let credentials) = head.peer else {
       return .problem(403, "\(head.path) is for the Unix socket, not for a port")
     }
-    let own = Credentials.effective
-    if credentials.mayOperate(userID: own.userID, groupID: own.groupID) { return nil }
+    if head.peer.mayOperate { return nil }
     return .problem(
       403, "user \(credentials.userID) may not: only root, the service's user and the members of its group")
+  }
+}
+
+extension Peer {
+  /// Whether it is root, the service's own user or a member of its group, as only a Unix socket can tell.
+  var mayOperate: Bool {
+    guard case .local(let credentials) = self else { return false }
+    let own = Credentials.effective
+    return credentials.mayOperate(userID: own.userID, groupID: own.groupID)
   }
 }

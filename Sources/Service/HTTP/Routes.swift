@@ -14,9 +14,22 @@ struct Routes: Sendable {
 
   var all: [Route] {
     [
+      Route("GET", "/", .aside, run: page),
       Route("GET", "/livez", run: livez), Route("GET", "/readyz", .aside, run: readyz),
       Route("GET", "/metrics", .aside, run: metrics), Route("POST", "/v1/classify", run: classify),
     ] + operationRoutes + inferenceRoutes
+  }
+
+  /// How many refused files the page shows.
+  private static let failuresShown = 10
+
+  private func page(_ call: Call) {
+    let status = operations.status()
+    call.reply.send(
+      StatusPage(
+        status: status, health: Health(board.reading, status), tally: operations.tally,
+        failures: try? operations.quarantine(limit: Self.failuresShown), showsNames: call.request.peer.mayOperate
+      ).response)
   }
 
   private func livez(_ call: Call) {
