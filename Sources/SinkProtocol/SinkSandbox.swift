@@ -6,4 +6,7 @@ package enum SinkSandbox: String, CaseIterable, Sendable {
   case network
   /// Only what confines the whole service.
   case off
+
+  /// How a host's log line begins that tells what the kernel cannot forbid.
+  package static let gapMark = "the sandbox has a gap: "
 }

@@ -32,7 +32,7 @@ let target = realpath(path, nil).map { resolved in
 }
 let folders = [path, target ?? path].map { path in path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "/" }
 for gap in Confinement.enter(sandbox, readable: folders, writable: OutputFolders.named(in: config)) {
-  wire.send(.log(.warning, "the sandbox has a gap: \(gap)"))
+  wire.send(.log(.warning, "\(SinkSandbox.gapMark)\(gap)"))
 }
 endWithTheDaemon()
 do {

@@ -53,6 +53,26 @@ struct FailureTests {
     #expect(daemon.waitForExit() == 0)
   }
 
+  @Test func theJournalHoldsWhatPluginsSayAndAGapOfTheSandboxOnce() {
+    let daemon = DaemonProcess()
+    daemon.start()
+    #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")
+    Files.write(TestPicture.bmp(number: 1), to: "\(daemon.inbox)/one.bmp")
+    #expect(eventually { Results(of: daemon).csv.count == 1 }, "\(daemon.log)")
+    let gaps = daemon.logLines(with: "the sandbox has a gap")
+    #expect(daemon.logLines(with: "no Landlock") <= 1 && gaps <= 3, "one line a gap, not a line a sink: \(daemon.log)")
+    daemon.signal(SIGTERM)
+    #expect(daemon.waitForExit() == 0)
+    unlink(daemon.csv)
+    daemon.start()
+    #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")
+    #expect(
+      daemon.log.contains("warning: sink table: \(daemon.csv) was removed or replaced since the last position"),
+      "\(daemon.log)")
+    daemon.signal(SIGTERM)
+    #expect(daemon.waitForExit() == 0)
+  }
+
   @Test func aRejectedRecordBecomesADeadLetterAndItsFileStays() {
     let daemon = DaemonProcess()
     daemon.configure(after: "delete", sinks: ["table", "faulty"], extra: faulty(daemon, "reject", at: "write"))

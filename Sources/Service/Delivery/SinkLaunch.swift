@@ -1,5 +1,6 @@
 internal import Platform
 internal import SinkProtocol
+internal import Synchronization
 
 /// Knows where plugins and the sink host are, and starts a host for a sink.
 package struct SinkLaunch: Sendable {
@@ -33,6 +34,27 @@ package struct SinkLaunch: Sendable {
     }
     return try SinkProcess(
       hostPath: hostPath, pluginPath: plugin, name: settings.name, config: settings.optionsJSON,
-      sandbox: settings.sandbox, resumePosition: position)
+      sandbox: settings.sandbox, resumePosition: position
+    ) { level, message in Self.log(level, message, sink: settings.name) }
+  }
+
+  /// What this kernel cannot forbid, as far as it was told: it is the same for every sink and each time one is opened.
+  private static let toldGaps = Mutex<Set<String>>([])
+
+  /// Passes on what a plugin, or its host before it, says; a plugin's debug lines are its author's alone.
+  private static func log(_ level: LogLevel, _ message: String, sink: String) {
+    let severity: Journal.Level
+    switch level {
+    case .error: severity = .error
+    case .warning: severity = .warning
+    case .info: severity = .info
+    case .debug: return
+    }
+    if message.hasPrefix(SinkSandbox.gapMark) {
+      guard toldGaps.withLock({ $0.insert(message).inserted }) else { return }
+      Journal.log(.warning, message, id: .sinkSays)
+    } else {
+      Journal.log(severity, "sink \(sink): \(message)", id: .sinkSays, fields: [("LOOKOUT_SINK", sink)])
+    }
   }
 }
