@@ -1,7 +1,9 @@
 #!/bin/sh
 # Builds everything with a sanitizer in a tree of its own and runs the whole test suite on it, the real programs included.
 #
-# usage: scripts/sanitize.sh [address|undefined|thread …] [-- ARGUMENTS OF SWIFT TEST]   without a name: all three
+# AddressSanitizer and UndefinedBehaviorSanitizer share a tree, ThreadSanitizer has its own.
+#
+# usage: scripts/sanitize.sh [memory|thread …] [-- ARGUMENTS OF SWIFT TEST]   without a name: both
 set -eu
 cd "$(dirname "$0")/.."
 swift=${SWIFT:-swift}
@@ -18,11 +20,23 @@ export ASAN_SYMBOLIZER_PATH="$symbolizer" UBSAN_SYMBOLIZER_PATH="$symbolizer" TS
 export ASAN_OPTIONS="abort_on_error=1:allocator_may_return_null=1:detect_leaks=0"
 export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1"
 export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:suppressions=$suppressions/thread.txt"
-for kind in ${kinds:-address undefined thread}; do
-  tree=.build/sanitize-$kind
+for kind in ${kinds:-memory thread}; do
+  case $kind in
+  memory) flags="--sanitize address --sanitize undefined" ;;
+  thread) flags="--sanitize thread" ;;
+  *)
+    echo "sanitize: $kind is neither memory nor thread" >&2
+    exit 64
+    ;;
+  esac
+  flags="-c release $flags --scratch-path .build/sanitize-$kind"
   echo "sanitize: $kind"
-  "$swift" build -c release --sanitize "$kind" --scratch-path "$tree"
-  "$swift" build -c release --sanitize "$kind" --scratch-path "$tree" --build-tests
-  "$swift" test -c release --sanitize "$kind" --scratch-path "$tree" --skip-build "$@"
+  # The flags are words on purpose.
+  # shellcheck disable=SC2086
+  {
+    "$swift" build $flags
+    "$swift" build $flags --build-tests
+    "$swift" test $flags --skip-build "$@"
+  }
   echo "sanitize: $kind: no finding"
 done
