@@ -139,7 +139,10 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     .target(
       name: "HostileSubjects",
-      dependencies: ["Imaging", "Engine", "ModelZoo", "Hashing", "Service", "SinkProtocol", "TOML"],
+      dependencies: [
+        "Imaging", "Engine", "ModelZoo", "Hashing", "Service", "SinkProtocol", "TOML", "HTTPServer", "Platform",
+        "TestSupport",
+      ],
       path: "Fuzz/Subjects", swiftSettings: strict),
     tests("HashingTests", ["Hashing"]),
     tests("PlatformTests", ["Platform"]),

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Makes the first inputs of the subjects that have no public corpus: weights files, frames, ledgers.
+"""Makes the first inputs of the subjects that have no public corpus: weights files, frames, ONNX models, HTTP, ledgers.
 
 usage: Fuzz/seeds.py FOLDER [LEDGER-FOLDER]   A ledger folder holds what a killed daemon left: ledger.db, ledger.db-wal,
-ledger.db-shm, flight-recorder. Needs nothing but Python.
+                                              ledger.db-shm, flight-recorder.
+       Fuzz/seeds.py FOLDER ARCHIVE.pt...     takes TorchScript archives apart into inputs of `script`.
+Needs nothing but Python.
 """
 import json
 import os
 import struct
 import sys
+import zipfile
 
 
 def put(folder, name, data):
@@ -111,6 +114,145 @@ def weights(folder):
     put(folder, "linear", weights_file(one, [("l.weight", (2, 4))], (1, 2, 2), 2))
 
 
+def message(*fields):
+    """A protocol buffer; a field is (number, value): whole numbers as varints, floats in 4 bytes, texts and bytes."""
+    def varint(value):
+        data, value = b"", value & (1 << 64) - 1
+        while value > 127:
+            data, value = data + bytes([value & 127 | 128]), value >> 7
+        return data + bytes([value])
+
+    data = b""
+    for number, value in fields:
+        if isinstance(value, int):
+            data += varint(number << 3) + varint(value)
+        elif isinstance(value, float):
+            data += varint(number << 3 | 5) + struct.pack("<f", value)
+        else:
+            value = value.encode() if isinstance(value, str) else value
+            data += varint(number << 3 | 2) + varint(len(value)) + value
+    return data
+
+
+def onnx(folder):
+    def tensor(name, extents, numbers=None, whole=False):
+        count = 1
+        for extent in extents:
+            count *= extent
+        numbers = numbers or [(i % 13 - 6) / 8 for i in range(count)]
+        raw = struct.pack(f"<{count}{'q' if whole else 'f'}", *numbers)
+        return message(*[(1, e) for e in extents], (2, 7 if whole else 1), (8, name), (9, raw))
+
+    def beside(name, extents, offset, length):
+        pairs = {"location": "weights.data", "offset": str(offset), "length": str(length)}
+        entries = [(13, message((1, key), (2, value))) for key, value in pairs.items()]
+        return message(*[(1, e) for e in extents], (2, 1), (8, name), *entries, (14, 1))
+
+    def node(operation, inputs, output, **attributes):
+        fields = [(1, i) for i in inputs] + [(2, o) for o in output.split()] + [(3, output.split()[0]), (4, operation)]
+        for name, value in attributes.items():
+            if isinstance(value, list):
+                kind = [(8, v) for v in value] + [(20, 7)]
+            elif isinstance(value, int):
+                kind = [(3, value), (20, 2)]
+            elif isinstance(value, float):
+                kind = [(2, value), (20, 1)]
+            elif isinstance(value, bytes):
+                kind = [(5, value), (20, 4)]
+            else:
+                kind = [(4, value), (20, 3)]
+            fields.append((5, message((1, name), *kind)))
+        return message(*fields)
+
+    def port(name, extents):
+        axes = [(1, message((1, e) if isinstance(e, int) else (2, e))) for e in extents]
+        return message((1, name), (2, message((1, message((1, 1), (2, message(*axes)))))))
+
+    def model(name, nodes, tensors, shape, output, opset=17):
+        graph = [(1, n) for n in nodes] + [(2, name)] + [(5, t) for t in tensors]
+        graph += [(11, port("x", shape)), (12, port(output, ["n", 3]))]
+        put(folder, name, message((1, 8), (2, "seed"), (7, message(*graph)), (8, message((1, ""), (2, opset)))))
+
+    usual = [
+        node("Conv", ["x", "c.weight", "c.bias"], "c", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+        node("BatchNormalization", ["c", "four", "four", "four", "positive"], "n", epsilon=1e-5),
+        node("Relu", ["n"], "r"), node("Conv", ["r", "d.weight"], "d", group=4, auto_pad="SAME_UPPER"),
+        node("Sigmoid", ["d"], "s"), node("Mul", ["d", "s"], "m"), node("Clip", ["m", "low", "high"], "k"),
+        node("Add", ["k", "r"], "a"), node("MaxPool", ["a"], "p", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
+        node("AveragePool", ["p"], "v", kernel_shape=[2, 2], pads=[0, 0, 1, 1], count_include_pad=1),
+        node("LRN", ["v"], "l", size=3, alpha=1e-4), node("Concat", ["l", "v"], "t", axis=1),
+        node("GlobalAveragePool", ["t"], "g"), node("Flatten", ["g"], "f", axis=1),
+        node("Gemm", ["f", "w", "three"], "o", alpha=1.0, beta=1.0, transB=1), node("Softmax", ["o"], "y", axis=-1),
+    ]
+    small = [tensor("four", [4]), tensor("positive", [4], [1, 2, 3, 4]), tensor("low", [], [0]), tensor("high", [], [6]),
+             tensor("three", [3]), tensor("w", [3, 8])]
+    convolutions = [tensor("c.weight", [4, 3, 3, 3]), tensor("c.bias", [4]), tensor("d.weight", [4, 1, 3, 3])]
+    model("usual", usual, small + convolutions, [1, 3, 8, 8], "y")
+    model("beside", usual, small + [beside("c.weight", [4, 3, 3, 3], 0, 432), beside("c.bias", [4], 432, 16),
+                                    beside("d.weight", [4, 1, 3, 3], 448, 144)], ["n", 3, 8, 8], "y", 13)
+    computed = [
+        node("Shape", ["x"], "s"), node("Gather", ["s", "zero"], "b", axis=0), node("Unsqueeze", ["b", "axis"], "u"),
+        node("Constant", [], "minus", value=tensor("", [1], [-1], True)), node("Concat", ["u", "minus"], "to", axis=0),
+        node("Slice", ["s", "axis", "two", "axis"], "part"), node("ReduceProd", ["part"], "product", keepdims=0),
+        node("Cast", ["product"], "float", to=1), node("Sqrt", ["float"], "root"), node("Div", ["x", "root"], "scaled"),
+        node("Transpose", ["scaled"], "last", perm=[0, 2, 3, 1]), node("Transpose", ["last"], "first", perm=[0, 3, 1, 2]),
+        node("Pad", ["first", "pads"], "padded", mode="constant"), node("Conv", ["padded", "k"], "c"),
+        node("ReduceMean", ["c"], "mean", axes=[2, 3], keepdims=0), node("Split", ["mean"], "p q", axis=1),
+        node("HardSwish", ["p"], "h"), node("Concat", ["h", "q"], "t", axis=-1), node("Reshape", ["t", "to"], "r"),
+        node("MatMul", ["r", "m"], "product2"), node("Add", ["product2", "three"], "y"),
+    ]
+    model("computed", computed, [
+        tensor("zero", [], [0], True), tensor("axis", [1], [0], True), tensor("two", [1], [2], True),
+        tensor("pads", [8], [0, 0, 1, 1, 0, 0, 1, 1], True), tensor("k", [4, 3, 3, 3]), tensor("m", [4, 3]),
+        tensor("three", [3])], ["n", 3, 6, 6], "y")
+
+
+def http(folder):
+    def request(path, body=b"", headers=(), method="POST", host="localhost"):
+        head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n" + "".join(f"{h}\r\n" for h in headers)
+        return (head + (f"Content-Length: {len(body)}\r\n" if body else "") + "\r\n").encode() + body
+
+    def form(*parts, end="--b--\r\n"):
+        text = b""
+        for name, file, data in parts:
+            text += f'--b\r\nContent-Disposition: form-data; name="{name}"; filename="{file}"\r\n'.encode()
+            text += b"Content-Type: image/jpeg\r\n\r\n" + data + b"\r\n"
+        return text + end.encode()
+
+    kind = ["Content-Type: multipart/form-data; boundary=b"]
+    jpeg = b"\xff\xd8\xff\xe0\0\x10JFIF"
+    put(folder, "get", request("/v1/status?a=1&b=%20", method="GET"))
+    put(folder, "several", request("/metrics", method="GET") + request("/refused", b"abc") + request("/x", jpeg))
+    put(folder, "form", request("/v1/classify", form(("a", "a.jpg", jpeg), ("b", "b.png", b"\x89PNG\r\n\x1a\n")), kind))
+    put(folder, "form-many", request("/v1/classify", form(*[(f"{i}", f"{i}.jpg", jpeg) for i in range(5)]), kind))
+    put(folder, "form-cut", request("/v1/classify", form(("a", "a.jpg", jpeg), end=""), kind))
+    put(folder, "form-mixed", request("/v1/classify", b'--b\r\nContent-Disposition: form-data; name="n"\r\n'
+        b"Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nContent-Disposition: file; filename=a\r\n\r\n"
+        + jpeg + b"\r\n--c--\r\n--b--\r\n", kind))
+    chunks = b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: t\r\n\r\n"
+    put(folder, "chunks", request("/c", headers=["Transfer-Encoding: chunked"]) + chunks)
+    put(folder, "expect", request("/e", jpeg, ["Expect: 100-continue"]))
+    put(folder, "large", request("/l", b"A" * 4097))
+    put(folder, "old", b"GET / HTTP/1.0\r\n\r\n")
+    numbers = [[[[0.5, 1], [2, 3]]] * 3]
+    head = {"id": "1", "inputs": [{"name": "input", "datatype": "FP32", "shape": [1, 3, 2, 2], "data": numbers}],
+            "outputs": [{"name": "output", "parameters": {"binary_data": True}}]}
+    put(folder, "infer", request("/v2/models/m/infer", json.dumps(head).encode()))
+    head["inputs"][0].pop("data")
+    head["inputs"][0]["parameters"] = {"binary_data_size": 48}
+    head = json.dumps(head).encode()
+    put(folder, "infer-binary", request(
+        "/v2/models/m/infer", head + struct.pack("<12f", *range(12)), [f"Inference-Header-Content-Length: {len(head)}"]))
+
+
+def script(folder, archives):
+    for path in archives:
+        with zipfile.ZipFile(path) as archive:
+            parts = [b"\1\1" + name.encode() + b"\n" + archive.read(name) for name in archive.namelist()
+                     if not name.endswith(".debug_pkl")]
+        put(folder, os.path.basename(path), b"".join(parts))
+
+
 def ledger(folder, source):
     parts = []
     for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm", "flight-recorder"]:
@@ -124,7 +266,13 @@ def ledger(folder, source):
 
 
 if __name__ == "__main__":
-    frames(os.path.join(sys.argv[1], "frames"))
-    weights(os.path.join(sys.argv[1], "weights"))
-    if len(sys.argv) > 2:
-        ledger(os.path.join(sys.argv[1], "ledger"), sys.argv[2])
+    target, sources = sys.argv[1], sys.argv[2:]
+    if sources and sources[0].endswith(".pt"):
+        script(os.path.join(target, "script"), sources)
+    else:
+        frames(os.path.join(target, "frames"))
+        weights(os.path.join(target, "weights"))
+        onnx(os.path.join(target, "onnx"))
+        http(os.path.join(target, "http"))
+        if sources:
+            ledger(os.path.join(target, "ledger"), sources[0])

@@ -2,13 +2,15 @@ internal import Engine
 internal import ModelZoo
 
 /// Checkpoints of PyTorch in both forms, and safetensors: zip, inflate, pickle, storages, strided tensors.
+///
+/// An input is a file, or the parts of an archive (`Archived`).
 package struct CheckpointSubject: Subject {
   private let file = MemoryFile()
 
   package init() {}
 
   package func take(_ bytes: UnsafeRawBufferPointer) -> String? {
-    file.fill(bytes)
+    Archived.archive(bytes).withUnsafeBytes { file.fill($0) }
     do {
       let tensors = try StateDict.open(path: file.path)
       for name in tensors.names {

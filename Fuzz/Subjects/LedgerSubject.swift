@@ -1,23 +1,15 @@
-internal import Glibc
 internal import Service
 
 /// What a crash or a bad disk leaves of the daemon's memory: database, log, index, flight recorder.
 ///
 /// An input is these four files, each but the last behind its length in four bytes, little-endian.
 package final class LedgerSubject: Subject {
-  private let folder: String
+  private let folder = MemoryFolder()
   private static let names = ["ledger.db", "ledger.db-wal", "ledger.db-shm", "flight-recorder"]
 
-  package init() {
-    var template = Array("/dev/shm/lookout-fuzz-XXXXXX".utf8CString)
-    precondition(mkdtemp(&template) != nil, "mkdtemp failed")
-    folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
+  package init() {}
 
-  deinit {
-    clear()
-    rmdir(folder)
-  }
+  deinit { clear() }
 
   package func take(_ bytes: UnsafeRawBufferPointer) -> String? {
     clear()
@@ -26,15 +18,15 @@ package final class LedgerSubject: Subject {
       guard rest.count >= 4 else { break }
       let length = (0..<4).reduce(0) { $0 | Int(rest[rest.startIndex + $1]) << (8 * $1) }
       let part = rest.dropFirst(4).prefix(length)
-      write(UnsafeRawBufferPointer(rebasing: part), to: name)
+      write(part, to: name)
       rest = rest[part.endIndex...]
     }
-    write(UnsafeRawBufferPointer(rebasing: rest), to: "flight-recorder")
+    write(rest, to: "flight-recorder")
 
-    let report = FlightRecorder.report(path: "\(folder)/flight-recorder")
+    let report = FlightRecorder.report(path: "\(folder.path)/flight-recorder")
     precondition(report.culprits.allSatisfy(report.inHand.contains), "a culprit held nothing")
     do throws(LedgerError) {
-      let ledger = try Ledger(path: "\(folder)/ledger.db")
+      let ledger = try Ledger(path: "\(folder.path)/ledger.db")
       defer { ledger.close() }
       try Self.restart(ledger, report)
       return nil
@@ -80,14 +72,10 @@ package final class LedgerSubject: Subject {
   }
 
   private func clear() {
-    for name in Self.names + ["ledger.db-journal"] { unlink("\(folder)/\(name)") }
+    for name in Self.names + ["ledger.db-journal"] { folder.remove(name) }
   }
 
-  private func write(_ bytes: UnsafeRawBufferPointer, to name: String) {
-    guard bytes.count > 0 else { return }
-    let file = open("\(folder)/\(name)", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-    precondition(file >= 0, "cannot write the input")
-    defer { close(file) }
-    precondition(Glibc.write(file, bytes.baseAddress, bytes.count) == bytes.count, "cannot write the input")
+  private func write(_ part: Slice<UnsafeRawBufferPointer>, to name: String) {
+    if !part.isEmpty { folder.write(UnsafeRawBufferPointer(rebasing: part), to: name) }
   }
 }

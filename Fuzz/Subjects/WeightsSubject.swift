@@ -19,9 +19,8 @@ package struct WeightsSubject: Subject {
     do {
       let weights = try WeightsFile.open(path: file.path)
       _ = try Preprocessing(json: weights.preprocessingJSON)
-      guard try Self.isSmall(weights) else { return nil }
-      let plan = try InferencePlan(
-        network: CompiledNetwork(graph: weights.graph, weights: weights), batchCapacity: 1)
+      guard try weights.graph.takesMoments() else { return nil }
+      let plan = try weights.network().plan(batchCapacity: 1)
       if let canary = weights.canary { _ = plan.discrepancy(to: canary) }
       return nil
     } catch {
@@ -37,13 +36,5 @@ package struct WeightsSubject: Subject {
     let hash = SHA256()
     bytes.withUnsafeBytes { hash.update($0) }
     bytes.replaceSubrange(place, with: hash.hexDigest().utf8)
-  }
-
-  /// Whether running the graph takes moments.
-  private static func isSmall(_ weights: WeightsFile) throws(EngineError) -> Bool {
-    let shapes = try weights.graph.shapes()
-    let numbers = shapes.values.reduce(0) { $0 + $1.countPerImage }
-    let parameters = try weights.graph.requiredTensors().reduce(0) { $0 + $1.extents.reduce(1, *) }
-    return numbers < 1 << 18 && numbers * (parameters + 1) < 1 << 26
   }
 }

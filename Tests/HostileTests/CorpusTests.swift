@@ -27,7 +27,10 @@ import Testing
   }
 
   /// The daemon and the tool print these as they are, so each has to say which file and where in it.
-  @Test(arguments: [("weights", "/proc/self/fd/"), ("checkpoint", "/proc/self/fd/"), ("ledger", "/dev/shm/")])
+  @Test(arguments: [
+    ("weights", "/proc/self/fd/"), ("checkpoint", "/proc/self/fd/"), ("ledger", "/dev/shm/"), ("onnx", "/dev/shm/"),
+    ("script", "/proc/self/fd/"),
+  ])
   func aRefusalNamesItsFile(name: String, folder: String) throws {
     let entry = try #require(Subjects.all.first { $0.name == name })
     let subject = entry.make()

@@ -4,10 +4,10 @@
 internal import Engine
 
 /// What somebody wants inferred, checked against the model.
-struct InferenceRequest: Sendable {
+package struct InferenceRequest: Sendable {
   /// Why a body is refused; the text is for its sender.
-  struct Fault: Error, Equatable {
-    let reason: String
+  package struct Fault: Error, Equatable {
+    package let reason: String
   }
 
   /// Names of the one input and the one output of every model.
@@ -19,15 +19,16 @@ struct InferenceRequest: Sendable {
   static let imageLimit = 256
 
   /// Sent back as it came.
-  var id: String?
+  package var id: String?
   /// One image each, C, H, W.
-  var images: [[Float]]
-  var isBinaryOutput: Bool
+  package var images: [[Float]]
+  /// Whether the answer's tensor goes behind its JSON.
+  package var isBinaryOutput: Bool
 
   /// Reads a body.
   ///
   /// `headLength`: the value of the header that divides it, nil if it is JSON as a whole. `shape`: the model's C, H, W.
-  init(body: [UInt8], headLength: String?, shape: [Int]) throws(Fault) {
+  package init(body: [UInt8], headLength: String?, shape: [Int]) throws(Fault) {
     var length = body.count
     if let headLength {
       guard headLength.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let given = Int(headLength), given <= body.count
