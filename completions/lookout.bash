@@ -48,7 +48,10 @@ _lookout() {
   classify) words="--model --top --json --full-decode" ;;
   import) words="--architecture --labels --half -o" ;;
   inspect) words="--json" ;;
-  bench) words="start latency memory --model --photos --count --scratch --json" ;;
+  bench)
+    words="machine engine layers decode pipeline start latency memory training --model --photos --count --scratch --batch"
+    words="$words --threads --seconds --rounds --json"
+    ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
   # What is no option may be a file.

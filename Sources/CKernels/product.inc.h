@@ -2,6 +2,10 @@
 
 enum { wide = 2, narrow = 1, panel = wide * WIDTH, tile_rows = TILE_ROWS, bases = (TILE_ROWS + 2) / 3 };
 
+INLINE void prefetch(const float *from, size_t vectors) {
+  for (size_t i = 0; i < vectors * WIDTH; i += 16) __builtin_prefetch(from + i);
+}
+
 /* `height` rows by `vectors` vectors; three rows are reached from one pointer, so that they need few registers. */
 INLINE void product_tile(
     const ckernels_product *p, const size_t height, const size_t vectors, const float *a, const float *b,
@@ -10,6 +14,11 @@ INLINE void product_tile(
   UNROLL for (size_t v = 0; v < vectors; v++) {
     const vec start = bias ? load(bias + v * WIDTH) : (vec)0;
     UNROLL for (size_t r = 0; r < height; r++) sum[r][v] = start;
+  }
+  /* What the tile will add and overwrite comes from far while it is computed. */
+  UNROLL for (size_t r = 0; r < height; r++) {
+    if (residual) prefetch(residual + r * p->residual_row_stride, vectors);
+    prefetch(out + r * p->out_row_stride, vectors);
   }
   const size_t stride = p->row_stride;
   for (size_t s = 0; s < p->segment_count; s++) {

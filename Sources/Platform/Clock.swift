@@ -1,12 +1,15 @@
 internal import Glibc
 
-/// The two clocks: one that only moves forward, and the one on the wall.
+/// The clocks: one that only moves forward, the one on the wall, and each thread's own.
 package enum Clock {
   /// Nanoseconds since some moment before the start of the process (`CLOCK_MONOTONIC`).
   package static func monotonicNanoseconds() -> Int64 { read(CLOCK_MONOTONIC) }
 
   /// Nanoseconds since 1970 in UTC (`CLOCK_REALTIME`).
   package static func wallNanoseconds() -> Int64 { read(CLOCK_REALTIME) }
+
+  /// Nanoseconds that the calling thread has had a processor (`CLOCK_THREAD_CPUTIME_ID`).
+  package static func threadNanoseconds() -> Int64 { read(CLOCK_THREAD_CPUTIME_ID) }
 
   /// Blocks the calling thread (`nanosleep`).
   package static func pause(milliseconds: Int) {

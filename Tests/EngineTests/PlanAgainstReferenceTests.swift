@@ -1,4 +1,5 @@
 import Engine
+import Platform
 import Testing
 
 @Suite("A plan answers what the definition says")
@@ -14,6 +15,28 @@ struct PlanAgainstReferenceTests {
     var generator = Seeded(seed: UInt64(seed))
     let graph = RandomGraph.make(&generator)
     try compare(graph, batch: 1 + seed % 3, seed: UInt64(seed))
+  }
+
+  /// Steps pass over few images at a time where activations are large; here they are large from the first step, from
+  /// somewhere within, or nowhere.
+  @Test(arguments: 0..<50)
+  func answersAlikeHoweverManyImagesPassAtATime(_ seed: Int) throws {
+    var generator = Seeded(seed: UInt64(seed))
+    let graph = RandomGraph.make(&generator)
+    let network = try CompiledNetwork(graph: graph, weights: SeededTensors(graph: graph, seed: 1))
+    let images = (0..<5).map { _ in generator.floats(graph.inputShape.count, in: -2...2) }
+    let pool = LanePool(count: 1 + seed % 2, name: "lane")
+    let whole = try InferencePlan(network: network, batchCapacity: 5, cacheBytes: Int.max)
+    let wanted = answers(of: whole, images)
+    for cacheBytes in [1, 4 << 10, 16 << 10, 64 << 10] {
+      let plan = try InferencePlan(
+        network: network, batchCapacity: 5, lanes: LaneGroup(pool), cacheBytes: cacheBytes)
+      #expect(pool.count > 1 || plan.workspaceBytes <= whole.workspaceBytes)
+      for count in [5, 2, 5] {
+        let given = answers(of: plan, Array(images[..<count]))
+        for (answer, wanted) in zip(given, wanted) { expectClose(answer, wanted, "\(graph.nodes), \(cacheBytes)") }
+      }
+    }
   }
 
   /// A run must not see what an earlier, larger one left behind.

@@ -5,14 +5,17 @@ struct ArenaLayout {
   private(set) var offsets: [Int]
   private(set) var imageStrides: [Int]
   private(set) var pixelStrides: [Int]
+  /// How many images the memory of a value holds: those of a chunk if it lives within one segment, else the batch's.
+  private(set) var images: [Int]
   private(set) var count = 0
 
-  /// `batchCapacity` is how many images each value must hold.
-  init(_ network: CompiledNetwork, batchCapacity: Int, lanes: Int) {
+  /// `batchCapacity` is how many images a run may have.
+  init(_ network: CompiledNetwork, _ segments: [Segment], batchCapacity: Int, lanes: Int) {
     let values = network.values
     offsets = [Int](repeating: 0, count: values.count)
     imageStrides = offsets
     pixelStrides = offsets
+    images = [Int](repeating: batchCapacity, count: values.count)
     var firstUse = [Int](repeating: Int.max, count: values.count)
     var lastUse = [Int](repeating: -1, count: values.count)
     /// The value whose memory it is.
@@ -30,7 +33,20 @@ struct ArenaLayout {
       pixelStrides[number] = value.paddedChannels
       imageStrides[number] = value.paddedChannels * (value.isPerLane ? lanes : value.shape.h * value.shape.w)
     }
-    let sizes = imageStrides.map { $0 * batchCapacity }
+    for value in values.indices where values[value].container == nil && firstUse[value] != Int.max {
+      if let home = segments.first(where: { $0.steps.contains(firstUse[value]) && $0.steps.contains(lastUse[value]) }) {
+        images[value] = home.images
+        continue
+      }
+      // Chunks of the segment that writes it follow each other, and so do those of the one that reads it last.
+      if let writer = segments.first(where: { $0.steps.contains(firstUse[value]) }) {
+        firstUse[value] = writer.steps.lowerBound
+      }
+      if let reader = segments.first(where: { $0.steps.contains(lastUse[value]) }) {
+        lastUse[value] = reader.steps.upperBound - 1
+      }
+    }
+    let sizes = values.indices.map { imageStrides[$0] * images[$0] }
     let rooted = values.indices.dropFirst().filter { values[$0].container == nil && firstUse[$0] != Int.max }
     let layout = LifetimeLayout(rooted, sizes: sizes, firstUse: firstUse, lastUse: lastUse)
     offsets = layout.offsets
@@ -40,6 +56,7 @@ struct ArenaLayout {
       offsets[value] = offsets[whole] + channel(value)
       imageStrides[value] = imageStrides[whole]
       pixelStrides[value] = pixelStrides[whole]
+      images[value] = images[whole]
     }
   }
 }

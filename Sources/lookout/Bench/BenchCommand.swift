@@ -5,6 +5,8 @@ internal import Glibc
 /// `lookout bench`: how fast this installation is on this machine.
 struct BenchCommand {
   private static let kinds = ["machine", "engine", "decode", "pipeline", "start", "latency", "memory"]
+  /// Measured when they are asked for by name.
+  private static let details = ["layers"]
   private let wanted: [String]
   private let isJSON: Bool
   private let models: [String]
@@ -28,8 +30,9 @@ struct BenchCommand {
         "--model", "--photos", "--count", "--scratch", "--batch", "--threads", "--seconds", "--rounds",
       ], switches: ["--json"])
     wanted = arguments.operands.isEmpty ? Self.kinds : arguments.operands
-    for kind in wanted where !Self.kinds.contains(kind) {
-      throw .usage("bench measures \(Self.kinds.joined(separator: ", ")), not '\(kind)'")
+    let known = Self.kinds + Self.details
+    for kind in wanted where !known.contains(kind) {
+      throw .usage("bench measures \(known.joined(separator: ", ")), not '\(kind)'")
     }
     isJSON = arguments.has("--json")
     models = (arguments["--model"] ?? ClassifyCommand.modelPath(nil)).split(separator: ",").map(String.init)
@@ -69,12 +72,15 @@ struct BenchCommand {
     }
     MatrixLibrary.useOneThread()
     if wanted.contains("machine") { for threads in threads { take(compute.machine(threads: threads)) } }
-    for path in wanted.contains("engine") || wanted.contains("decode") ? models : [] {
+    for path in wanted.contains(where: ["engine", "layers", "decode"].contains) ? models : [] {
       let model = try PictureModel(path: path)
       if wanted.contains("engine") {
         for batch in batches {
           for threads in threads { take(try compute.engine(model, batch: batch, threads: threads)) }
         }
+      }
+      if wanted.contains("layers") {
+        for batch in batches { for layer in try compute.layers(model, batch: batch) { take(layer) } }
       }
       if wanted.contains("decode") {
         for isFull in [false, true] { take(try compute.decode(BenchPhotos(photos), model, isFull: isFull)) }

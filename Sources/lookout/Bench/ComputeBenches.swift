@@ -26,6 +26,28 @@ struct ComputeBenches {
       unit: "images/s", samples: samples)
   }
 
+  /// What each step of a network takes of an image's processor time on one thread, the slowest first.
+  func layers(_ model: PictureModel, batch: Int) throws(Failure) -> [Measurement] {
+    guard let network = model.network as? CompiledNetwork else {
+      throw .usage("layers are measured of networks in fp32, and \(model.name) was quantized")
+    }
+    let times: [Double]
+    do throws(EngineError) {
+      let plan = try InferencePlan(network: network, batchCapacity: batch)
+      times = BatchRunner(plan, batch: batch).withImages { images in
+        plan.stepTimes(images: images, repetitions: rounds) { Double(Clock.threadNanoseconds()) / 1000 }
+      }
+    } catch {
+      throw .data("\(model.name): \(error)")
+    }
+    let steps = network.summary
+    return steps.indices.sorted { times[$0] > times[$1] }.map { index in
+      Measurement(
+        "layer", [("network", model.name), ("layer", steps[index].name), ("algorithm", steps[index].algorithm)],
+        unit: "µs/image", samples: [times[index] / Double(batch)])
+    }
+  }
+
   /// Photos a second on one thread, from bytes in memory to the network's input.
   func decode(_ photos: BenchPhotos, _ model: PictureModel, isFull: Bool) throws(Failure) -> Measurement {
     let preparer = Preparer(model.preprocessing, photos.photos, isFull: isFull)
@@ -84,8 +106,13 @@ final class BatchRunner: @unchecked Sendable {
   private let images: UnsafeMutableBufferPointer<UnsafePointer<Float>>
   private let scores: UnsafeMutableBufferPointer<Float>
 
-  init(network: any Network, batch: Int) throws(EngineError) {
-    plan = try network.plan(batchCapacity: batch)
+  convenience init(network: any Network, batch: Int) throws(EngineError) {
+    self.init(try network.plan(batchCapacity: batch), batch: batch)
+  }
+
+  init(_ plan: any NetworkPlan, batch: Int) {
+    self.plan = plan
+    let network = plan.answering
     let count = network.inputShape.countPerImage
     memory = .allocate(capacity: batch * count)
     images = .allocate(capacity: batch)
@@ -102,6 +129,10 @@ final class BatchRunner: @unchecked Sendable {
     memory.deallocate()
     images.deallocate()
     scores.deallocate()
+  }
+
+  func withImages<R>(_ body: (UnsafeBufferPointer<UnsafePointer<Float>>) -> R) -> R {
+    body(UnsafeBufferPointer(images))
   }
 
   /// One batch.

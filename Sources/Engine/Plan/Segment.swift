@@ -1,0 +1,35 @@
+/// Steps that pass over a batch together, some images at a time.
+///
+/// Where activations are large, few images pass at a time, so that what one step writes the next still finds in the
+/// cache; where weights are many, more, so that each is fetched seldom.
+package struct Segment: Equatable {
+  var steps: Range<Int>
+  /// Images that pass at a time.
+  var images: Int
+
+  /// Bytes of activations that steps may exchange; a part of the last-level cache that a core can count on.
+  package static let cacheBytes = 3 << 20
+
+  /// Cuts a network's steps; the number of images never falls from one segment to the next.
+  static func cut(_ network: CompiledNetwork, batchCapacity: Int, cacheBytes: Int) -> [Segment] {
+    var fitting = network.steps.map { step in
+      let floats = (step.kernel.inputs + step.kernel.outputs).reduce(0) { sum, number in
+        let value = network.values[number]
+        return sum + value.paddedChannels * value.shape.h * value.shape.w
+      }
+      return min(batchCapacity, max(1, cacheBytes / (4 * max(1, floats))))
+    }
+    for index in fitting.indices.reversed().dropFirst() { fitting[index] = min(fitting[index], fitting[index + 1]) }
+    var segments: [Segment] = []
+    for (index, images) in fitting.enumerated() {
+      // Powers of two, so that few cuts are made.
+      let rounded = images == batchCapacity ? images : 1 << (Int.bitWidth - 1 - images.leadingZeroBitCount)
+      if let last = segments.last, last.images == rounded {
+        segments[segments.count - 1].steps = last.steps.lowerBound..<(index + 1)
+      } else {
+        segments.append(Segment(steps: index..<(index + 1), images: rounded))
+      }
+    }
+    return segments
+  }
+}
