@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 void lookout_name_thread(const char *name) {
@@ -62,14 +63,16 @@ int64_t lookout_file_system_magic(const char *path) {
 
 uint64_t lookout_heap_bytes_in_use(void) { return mallinfo2().uordblks; }
 
-static void hand_on(int number) {
+static void pass_on(int number, siginfo_t *info, void *context) {
+  (void)info;
   const int kept = errno;
-  tgkill(getpid(), getpid(), number);
+  sigaddset(&((ucontext_t *)context)->uc_sigmask, number);
+  kill(getpid(), number);
   errno = kept;
 }
 
-void lookout_hand_signal_to_main_thread(int number) {
-  struct sigaction action = {.sa_handler = hand_on, .sa_flags = SA_RESTART};
+void lookout_pass_signal_to_waiting_thread(int number) {
+  struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_RESTART | SA_SIGINFO};
   sigfillset(&action.sa_mask);
   sigaction(number, &action, NULL);
 }

@@ -1,7 +1,7 @@
 internal import CShims
 internal import Glibc
 
-/// The signals the daemon answers, taken one by one by the main thread.
+/// The signals the daemon answers, taken one by one by the thread that waits for them.
 package enum SignalSet {
   package enum Signal: Sendable {
     case terminate
@@ -13,15 +13,15 @@ package enum SignalSet {
   /// Blocks them for this thread and all later ones, and ignores SIGPIPE.
   ///
   /// First thing in main. A library may have started threads before it (OpenBLAS does), and the kernel gives a signal
-  /// to any thread that does not block it: such a thread hands it on to the main thread.
+  /// to any thread that does not block it: such a thread gives it back to the process.
   package static func block() {
     var set = wanted
     pthread_sigmask(SIG_BLOCK, &set, nil)
-    for number in numbers { lookout_hand_signal_to_main_thread(number) }
+    for number in numbers { lookout_pass_signal_to_waiting_thread(number) }
     signal(SIGPIPE, SIG_IGN)
   }
 
-  /// The next signal, or nil when none came in time (`sigtimedwait`).
+  /// The next signal, or nil when none came in time (`sigtimedwait`); one thread of the process waits.
   package static func wait(for duration: Duration) -> Signal? {
     var set = wanted
     let nanoseconds = duration.nanoseconds

@@ -44,8 +44,9 @@ int64_t lookout_file_system_magic(const char *_Nonnull path);
 /// Bytes that the C heap has given out and not got back (`mallinfo2`, which the Glibc module lacks).
 uint64_t lookout_heap_bytes_in_use(void);
 
-/// Makes any thread that gets this signal hand it on to the main thread (sigaction(2), tgkill(2)).
-void lookout_hand_signal_to_main_thread(int number);
+/// Makes any thread that gets this signal block it from then on and give it back to the process, for the thread that
+/// waits for it (sigaction(2), kill(2), sigtimedwait(2)).
+void lookout_pass_signal_to_waiting_thread(int number);
 
 /// Who is at the other end of a Unix socket (SO_PEERCRED, SO_PEERGROUPS); `groups` gets at most `capacity` supplementary
 /// groups and `count` how many there are of them. 0, or -1 with errno.

@@ -67,7 +67,7 @@ extension TrainingRun {
       guard state.batch % recipe.train.accumulate == 0 || state.batch == total else { continue }
       let limit = Int64(recipe.train.timeLimitSeconds) * 1_000_000_000
       if stop.isAsked || (limit > 0 && now - started > limit), state.batch < total { return .interrupted }
-      if now - lastCheckpoint > Int64(recipe.train.checkpointSeconds) * 1_000_000_000 {
+      if now - lastCheckpoint >= Int64(recipe.train.checkpointSeconds) * 1_000_000_000 {
         try writeCheckpoint(tell)
         lastCheckpoint = now
       }
