@@ -7,7 +7,8 @@ extension Architecture {
   static let googLeNet = Architecture(
     name: "googlenet", summary: "GoogLeNet of torchvision, 224×224", inputShape: Shape(c: 3, h: 224, w: 224),
     classifierWeight: "fc.weight",
-    initialization: Initialization(convolution: .normal(deviation: 0.01), linear: .normal(deviation: 0.01)),
+    initialization: Initialization(
+      convolution: .truncatedNormal(deviation: 0.01), linear: .truncatedNormal(deviation: 0.01)),
     trainingPrefixes: ["aux1.", "aux2."], preprocessing: Preprocessings.inception(resize: 256, crop: 224)
   ) { classes, input in
     googLeNetGraph(classes: classes, input: input)

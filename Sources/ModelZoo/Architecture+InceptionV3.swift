@@ -7,7 +7,8 @@ extension Architecture {
   static let inceptionV3 = Architecture(
     name: "inception_v3", summary: "Inception v3 of torchvision, 299×299", inputShape: Shape(c: 3, h: 299, w: 299),
     classifierWeight: "fc.weight",
-    initialization: Initialization(convolution: .normal(deviation: 0.1), linear: .normal(deviation: 0.1)),
+    initialization: Initialization(
+      convolution: .truncatedNormal(deviation: 0.1), linear: .truncatedNormal(deviation: 0.1)),
     trainingPrefixes: ["AuxLogits."], preprocessing: Preprocessings.inception(resize: 342, crop: 299)
   ) { classes, input in
     var network = InceptionV3(input: input)

@@ -14,6 +14,8 @@ package struct Initialization: Sendable {
     /// Uniform, variance 2 / (numbers an output).
     case kaimingUniformFanIn
     case normal(deviation: Float)
+    /// Normal, drawn again beyond ±2: `trunc_normal_` with PyTorch's bounds, which are no multiples of the deviation.
+    case truncatedNormal(deviation: Float)
     /// Uniform within ±1/√outFeatures.
     case uniformFanOut
   }
@@ -81,6 +83,7 @@ package struct InitialWeights: TensorSource, Sendable {
     case .kaimingNormalFanIn: return random.normal(deviation: (2 / Float(perOutput)).squareRoot(), count: count)
     case .kaimingNormalFanOut: return random.normal(deviation: (2 / Float(fanOut)).squareRoot(), count: count)
     case .normal(let deviation): return random.normal(deviation: deviation, count: count)
+    case .truncatedNormal(let deviation): return random.normal(deviation: deviation, count: count, within: 2)
     }
   }
 }
@@ -108,15 +111,17 @@ private struct SeededRandom {
     (0..<count).map { _ in Float(2 * unit() - 1) * bound }
   }
 
-  /// Box and Muller's transform.
-  mutating func normal(deviation: Float, count: Int) -> [Float] {
+  /// Box and Muller's transform; what passes the bound is drawn again.
+  mutating func normal(deviation: Float, count: Int, within bound: Float = .infinity) -> [Float] {
     var numbers: [Float] = []
     numbers.reserveCapacity(count + 1)
     while numbers.count < count {
       let radius = (-2 * log(unit())).squareRoot()
       let angle = 2 * Double.pi * unit()
-      numbers.append(Float(radius * cos(angle)) * deviation)
-      numbers.append(Float(radius * sin(angle)) * deviation)
+      for number in [Float(radius * cos(angle)) * deviation, Float(radius * sin(angle)) * deviation]
+      where number.magnitude <= bound {
+        numbers.append(number)
+      }
     }
     if numbers.count > count { numbers.removeLast() }
     return numbers
