@@ -136,7 +136,15 @@ package enum AtomicFile {
   /// - Returns: all its bytes.
   /// - Throws: `PlatformError.system`, EFBIG if the file is larger: half a file must not pass for the whole.
   package static func read(_ path: Path, limit: Int) throws(PlatformError) -> [UInt8] {
-    let bytes = try FileDescriptor.open(path, flags: [.readOnly]).read(upTo: limit + 1, at: 0)
+    let file = try FileDescriptor.open(path, flags: [.readOnly])
+    // A file of the kernel's (/proc) tells no size; the buffer grows to what comes.
+    var expected = min(limit, max(Int(try file.status().size), 4095))
+    var bytes: [UInt8] = []
+    try file.readAll(into: &bytes, expecting: expected)
+    while bytes.count > expected, expected < limit {
+      expected = min(limit, expected * 4)
+      try file.readAll(into: &bytes, expecting: expected)
+    }
     guard bytes.count <= limit else { throw .system(call: "read", path: path.displayed, errno: EFBIG) }
     return bytes
   }
