@@ -1,5 +1,6 @@
 import Engine
 import Imaging
+import ModelZoo
 import TestSupport
 import Testing
 import Training
@@ -128,17 +129,9 @@ struct RunTests {
   @Test func transferKeepsWhatIsFrozen() throws {
     let run = try TrainingRun(try recipe("[train]\nepochs = 1"), provenance: "a test")
     _ = try run.run(stop: StopRequest()) { _ in }
-    scratch.folder("pair")
-    for (index, name) in ["one", "two"].enumerated() {
-      scratch.folder("pair/\(name)")
-      for number in 0..<20 {
-        let picture = TestPicture.bmp(number: index * 100 + number, width: 28, height: 28)
-        Files.write(picture, to: scratch("pair/\(name)/\(number).bmp"))
-      }
-    }
     let text = """
       [data]
-      train = "\(scratch("pair"))"
+      train = "\(pair(side: 28))"
       [model]
       weights = "\(scratch("run/model.swiftweights"))"
       freeze = ["*", "!fc*"]
@@ -164,5 +157,57 @@ struct RunTests {
     #expect(afterFirst == before)
     #expect(try transfer.weights.floats(ofTensor: "conv1.weight") != before)
     #expect(Files.exists(scratch("transfer/samples.png")))
+  }
+
+  /// A folder of two classes of drawn pictures.
+  private func pair(side: Int) -> String {
+    let folder = scratch.folder("pair-\(side)")
+    for (index, name) in ["one", "two"].enumerated() {
+      scratch.folder("pair-\(side)/\(name)")
+      for number in 0..<20 {
+        let picture = TestPicture.bmp(number: index * 100 + number, width: side, height: side)
+        Files.write(picture, to: "\(folder)/\(name)/\(number).bmp")
+      }
+    }
+    return folder
+  }
+
+  /// Once thawed, batch norms learn and move their statistics, or learn and keep them; and the network of a weights
+  /// file takes pictures of another size.
+  @Test(arguments: ["batch", "kept"])
+  func thawedNormsGoByWhatTheRecipeSays(statistics: String) throws {
+    let architecture = try #require(Architecture.named("resnet20"))
+    let graph = architecture.graph(classes: 10, inputShape: Shape(c: 3, h: 32, w: 32))
+    try ModelWriter.write(
+      to: scratch("begin.swiftweights"), graph: graph, weights: try architecture.initialWeights(for: graph, seed: 1),
+      labels: (0..<10).map { "\($0)" }, preprocessing: try .square(side: 32), provenance: "a test")
+    let text = """
+      [data]
+      train = "\(pair(side: 16))"
+      [model]
+      weights = "\(scratch("begin.swiftweights"))"
+      height = 16
+      freeze = ["*", "!linear*"]
+      thaw_epoch = 1
+      norm_statistics = "\(statistics)"
+      [train]
+      epochs = 2
+      batch_size = 8
+      [optimizer]
+      learning_rate = 0.001
+      [output]
+      folder = "\(scratch.folder("norms"))"
+      tensorboard = false
+      contact_sheet = 0
+      """
+    let run = try TrainingRun(try Recipe.read(Array(text.utf8), file: "recipe", flags: []), provenance: "a test")
+    #expect(run.start.graph.inputShape == Shape(c: 3, h: 16, w: 16))
+    #expect(run.preprocessing.output == Preprocessing.Extent(height: 16, width: 16))
+    _ = try run.run(stop: StopRequest()) { _ in }
+    for node in ["bn1", "layer3.2.bn2"] {
+      #expect(try run.weights.floats(ofTensor: "\(node).weight").contains { $0 != 1 })
+      let moved = try run.weights.floats(ofTensor: "\(node).running_mean").contains { $0 != 0 }
+      #expect(moved == (statistics == "batch"))
+    }
   }
 }

@@ -1,7 +1,7 @@
 """Makes Tests/TrainingTests/Fixtures/training.json: PyTorch's losses, optimizers, schedules and twenty steps of training.
 
-Weights and batches come from formulas that the tests know too. Needs torch, torchvision, numpy and scikit-learn; run
-from the repository's root.
+Weights and batches come from formulas that the tests know too. Needs torch, torchvision,
+efficientnet_lite_pytorch, numpy and scikit-learn; run from the repository's root.
 """
 import json
 import math
@@ -13,6 +13,7 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+from efficientnet_lite_pytorch import EfficientNet
 from training_counter import counted as drawn
 
 torch.set_num_threads(1)
@@ -203,6 +204,42 @@ for name, make, size, batch, rate in [
         curve.append(float(f"{value.item():.6g}"))
     answer["curves"].append({"name": name, "size": size, "batch": batch, "rate": rate, "losses": curve})
     print(name, curve)
+
+# Transfer: the classifier alone learns, the batch norms going by their running statistics; then everything does, the
+# batch norms going by the batch ("batch") or still by their running statistics ("kept").
+answer["thawing"] = []
+for statistics in ("batch", "kept"):
+    size, batch, rate = 64, 32, 0.003
+    model = EfficientNet.from_name("efficientnet-lite0").double()
+    model._fc, model._dropout = nn.Linear(1280, 10).double(), nn.Identity()
+    model.load_state_dict(
+        {n: filled(n, t.shape) if "num_batches" not in n else t for n, t in model.state_dict().items()})
+    parameters = dict(model.named_parameters())
+    groups = [{"params": [p], "factor": 1.0 if n.startswith("_fc") else 0.1} for n, p in parameters.items()]
+    optimizer = torch.optim.SGD(groups, rate, momentum=0.9, weight_decay=1e-4)
+    norms, curve = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)], []
+    for norm in norms:
+        norm.momentum = 0.1
+    for step in range(20):
+        for name, parameter in parameters.items():
+            parameter.requires_grad = step >= 8 or name.startswith("_fc")
+        for norm in norms:
+            norm.train(step >= 8 and statistics == "batch")
+        x = counted(1000 + step % 4, batch, 3, size, size).double()
+        y = (torch.arange(batch) * 7 + step % 4 * 3) % 10
+        x = model._swish(model._bn0(model._conv_stem(x)))
+        for block in model._blocks:
+            x = block(x)
+        value = F.cross_entropy(model._fc(model._swish(model._bn1(model._conv_head(x))).mean((2, 3))), y)
+        optimizer.zero_grad()
+        value.backward()
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        optimizer.step()
+        curve.append(float(f"{value.item():.6g}"))
+    answer["thawing"].append(
+        {"statistics": statistics, "size": size, "batch": batch, "rate": rate, "thaws": 8, "losses": curve})
+    print(statistics, curve)
 
 # Metrics: 60 pictures of 5 classes, class 4 never answered.
 rows = (counted(7, 60, 5) * 2).softmax(1).double()

@@ -24,21 +24,7 @@ struct HTMLReport {
         + "among the first five \(Self.percent(m.topFive)) · macro F1 \(Self.percent(m.macro.f1)) · "
         + "log loss \(Self.short(m.logLoss)) · calibration error \(Self.percent(m.calibrationError))</p>",
     ]
-    if !history.isEmpty {
-      parts.append("<h2>Curves</h2>")
-      parts.append(
-        LinePlot(
-          title: "loss",
-          lines: [("training", history.map(\.trainLoss)), ("validation", history.compactMap(\.validationLoss))]
-        ).svg)
-      parts.append(
-        LinePlot(
-          title: "share right",
-          lines: [
-            ("training", history.map(\.trainAccuracy)), ("validation", history.compactMap(\.validationAccuracy)),
-          ]
-        ).svg)
-    }
+    if !history.isEmpty { parts += ["<h2>Curves</h2>", TrainingCurves(history).svg] }
     parts += ["<h2>Classes</h2>", classTable, "<h2>Confusion</h2>", confusionPlot, "<h2>Calibration</h2>", calibration]
     if !evaluation.mistakes.isEmpty { parts += ["<h2>Worst mistakes</h2>", mistakes] }
     if !evaluation.unreadable.isEmpty {
@@ -131,40 +117,6 @@ struct HTMLReport {
     let hundredths = Int((value * 100).rounded())
     let rest = hundredths.magnitude % 100
     return "\(hundredths < 0 ? "-" : "")\(hundredths.magnitude / 100).\(rest < 10 ? "0" : "")\(rest)"
-  }
-}
-
-/// Lines over epochs.
-struct LinePlot {
-  let title: String
-  let lines: [(name: String, values: [Double])]
-
-  private static let colours = ["#2266bb", "#cc5522", "#228855"]
-
-  var svg: String {
-    let (width, height, left) = (440.0, 200.0, 46.0)
-    let all = lines.flatMap(\.values).filter(\.isFinite)
-    guard let least = all.min(), let most = all.max() else { return "" }
-    let span = most > least ? most - least : 1
-    let longest = lines.map(\.values.count).max() ?? 1
-    func short(_ value: Double) -> String { HTMLReport.short(value) }
-    var svg = "<svg viewBox=\"0 0 \(width + left + 10) \(height + 40)\" width=\"\(width + left)\" font-size=\"11\">"
-    svg += "<rect x=\"\(left)\" y=\"10\" width=\"\(width)\" height=\"\(height)\" fill=\"none\" stroke=\"#bbb\"/>"
-    svg += "<text x=\"\(left - 4)\" y=\"20\" text-anchor=\"end\">\(short(most))</text>"
-    svg += "<text x=\"\(left - 4)\" y=\"\(height + 10)\" text-anchor=\"end\">\(short(least))</text>"
-    svg += "<text x=\"\(left)\" y=\"\(height + 28)\">\(title), epochs 1 to \(longest)</text>"
-    for (index, line) in lines.enumerated() where !line.values.isEmpty {
-      let colour = Self.colours[index % Self.colours.count]
-      let points = line.values.enumerated().filter { $0.element.isFinite }.map { epoch, value in
-        let x = left + width * Double(epoch) / Double(max(1, longest - 1))
-        return "\(short(x)),\(short(10 + height * (1 - (value - least) / span)))"
-      }
-      svg +=
-        "<polyline fill=\"none\" stroke=\"\(colour)\" stroke-width=\"2\" points=\"\(points.joined(separator: " "))\"/>"
-      svg += "<text x=\"\(left + width - 6)\" y=\"\(26 + 16 * index)\" text-anchor=\"end\" fill=\"\(colour)\">"
-      svg += "\(line.name)</text>"
-    }
-    return svg + "</svg>"
   }
 }
 

@@ -32,9 +32,18 @@ package struct Recipe: Equatable, Sendable {
     /// From this epoch on everything learns; 0 is never.
     package var thawEpoch = 0
     package var normMomentum = 0.1
+    package var normStatistics = NormStatistics.batch
     package var normalisation = Normalisation.architecture
     package var mean: [Double] = []
     package var std: [Double] = []
+  }
+
+  /// What batch norms that learn normalise by.
+  package enum NormStatistics: String, CaseIterable, Equatable, Sendable {
+    /// Each batch's own mean and variance; the running ones move towards them.
+    case batch
+    /// The running ones as the weights bring them, which stay: PyTorch's `eval()` of the batch norms alone.
+    case kept
   }
 
   /// Where mean and deviation of the samples come from.
@@ -72,6 +81,7 @@ package struct Recipe: Equatable, Sendable {
     package var averageDecay = 0.0
     /// Epochs without improvement; 0 never stops early.
     package var patience = 0
+    /// 0 writes one after every step.
     package var checkpointSeconds = 300
     /// Stop with a checkpoint after so long; 0 is never.
     package var timeLimitSeconds = 0

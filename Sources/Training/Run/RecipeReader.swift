@@ -18,7 +18,7 @@ extension Recipe {
       "model",
       [
         "architecture", "weights", "height", "width", "channels", "freeze", "thaw_epoch", "norm_momentum",
-        "normalisation", "mean", "std",
+        "norm_statistics", "normalisation", "mean", "std",
       ]
     ),
     (
@@ -189,6 +189,11 @@ private struct RecipeReader {
     model.freeze = t.strings("freeze", default: [])
     model.thawEpoch = t.integer("thaw_epoch", default: 0, in: 0...1_000_000)
     model.normMomentum = t.number("norm_momentum", default: model.normMomentum, in: 0...1)
+    let statisticsPlace = t.place(of: "norm_statistics")
+    model.normStatistics = t.choice("norm_statistics", default: model.normStatistics)
+    if model.normStatistics == .kept, model.weights.isEmpty {
+      t.problem(statisticsPlace, "[model] norm_statistics = \"kept\" needs weights that bring statistics")
+    }
     let meanPlace = t.place(of: "mean")
     model.normalisation = t.choice("normalisation", default: model.normalisation)
     model.mean = t.numbers("mean", default: [])
@@ -217,7 +222,7 @@ private struct RecipeReader {
     train.clipValue = t.number("clip_value", default: 0, in: 0...1e9)
     train.averageDecay = t.number("average_decay", default: 0, in: 0...0.999999)
     train.patience = t.integer("patience", default: 0, in: 0...1_000_000)
-    train.checkpointSeconds = t.integer("checkpoint_s", default: train.checkpointSeconds, in: 1...1_000_000)
+    train.checkpointSeconds = t.integer("checkpoint_s", default: train.checkpointSeconds, in: 0...1_000_000)
     train.timeLimitSeconds = t.integer("time_limit_s", default: 0, in: 0...100_000_000)
     finish(t)
   }

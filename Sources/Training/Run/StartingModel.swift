@@ -18,7 +18,7 @@ package struct StartingModel {
     do throws(EngineError) {
       if model.weights.hasSuffix(".swiftweights") {
         let file = try WeightsFile.open(path: model.weights)
-        graph = try file.graph.replacingClassifier(classes: classes)
+        graph = try Self.resized(file.graph, model).replacingClassifier(classes: classes)
         let source = TransferSource(old: file, graph: graph, seed: seed, fresh: nil)
         weights = try TrainedWeights(graph: graph, from: source)
         replaced = try source.replaced()
@@ -52,6 +52,18 @@ package struct StartingModel {
     }
   }
 
+  /// The network of a weights file at the recipe's size; whether it can be is told by `Graph.shapes()`.
+  private static func resized(_ graph: Graph, _ model: Recipe.Model) throws(EngineError) -> Graph {
+    var graph = graph
+    if model.height > 0 { graph.inputShape.h = model.height }
+    if model.width > 0 { graph.inputShape.w = model.width }
+    guard model.channels == 0 || model.channels == graph.inputShape.c else {
+      throw .graph(
+        node: graph.inputName, reason: "\(model.weights) takes \(graph.inputShape.c) channels, not \(model.channels)")
+    }
+    return graph
+  }
+
   private static func open(_ path: String) throws(EngineError) -> StateDict {
     do throws(ModelZooError) {
       return try StateDict.open(path: path)
@@ -61,12 +73,12 @@ package struct StartingModel {
     }
   }
 
-  /// The architecture's preprocessing with the recipe's channels, mean and deviation.
+  /// The usual preprocessing with the recipe's size, channels, mean and deviation.
   private static func adapted(
     _ json: String, _ model: Recipe.Model, _ shape: Shape
   ) throws(EngineError) -> Preprocessing {
     do throws(ImagingError) {
-      let usual = try Preprocessing(json: json)
+      let usual = try Preprocessing(json: json).resized(height: shape.h, width: shape.w)
       let channels: Preprocessing.Channels = shape.c == 1 ? .grey : usual.channels == .grey ? .rgb : usual.channels
       guard channels.count == shape.c else {
         throw ImagingError.preprocessing(key: "channels", reason: "\(shape.c) channels are no kind of picture")
@@ -85,6 +97,29 @@ package struct StartingModel {
     } catch {
       throw .graph(node: "input", reason: "\(error)")
     }
+  }
+}
+
+extension Preprocessing {
+  /// The same for another size of the prepared pictures, in proportion.
+  fileprivate func resized(height: Int, width: Int) -> Preprocessing {
+    let old = output
+    guard old != Extent(height: height, width: width) else { return self }
+    var new = self
+    func scaled(_ extent: Extent) -> Extent {
+      Extent(
+        height: (extent.height * height + old.height / 2) / old.height,
+        width: (extent.width * width + old.width / 2) / old.width)
+    }
+    switch resize {
+    case .exact(let extent): new.resize = .exact(scaled(extent))
+    case .pad(let extent): new.resize = .pad(scaled(extent))
+    case .shortSide(let side):
+      let (before, after) = (max(old.height, old.width), max(height, width))
+      new.resize = .shortSide(max(after, (side * after + before / 2) / before))
+    }
+    if centerCrop != nil { new.centerCrop = Extent(height: height, width: width) }
+    return new
   }
 }
 

@@ -66,11 +66,13 @@ extension TrainingRun {
     return "Then:\(a[index]); now:\(b[index])"
   }
 
-  /// A line of JSON an epoch, beside the model; and the same for TensorBoard.
+  /// A line of JSON an epoch and their curves, beside the model; and the same for TensorBoard.
   func log(_ record: EpochRecord) throws(TrainingError) {
-    let lines = (state.history + [record]).map { $0.json.text + "\n" }.joined()
+    let history = state.history + [record]
+    let lines = history.map { $0.json.text + "\n" }.joined()
     do throws(PlatformError) {
       try AtomicFile.write(folder.appending("log.jsonl"), Array(lines.utf8), mode: 0o644)
+      try AtomicFile.write(folder.appending("curves.svg"), Array(TrainingCurves(history).svg.utf8), mode: 0o644)
     } catch {
       throw .platform(error)
     }

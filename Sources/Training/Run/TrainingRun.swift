@@ -168,7 +168,9 @@ package final class TrainingRun {
     var options = TrainingOptions()
     options.frozen = frozen(recipe, weights, isThawed: isThawed)
     options.frozenNorms = Set(
-      options.frozen.filter { $0.hasSuffix(".weight") }.map { String($0.dropLast(".weight".count)) })
+      weights.graph.nodes.map(\.name).filter { node in
+        recipe.model.normStatistics == .kept || options.frozen.contains("\(node).weight")
+      })
     options.normMomentum = recipe.model.normMomentum
     options.drops = recipe.train.drops
     options.seed = UInt64(recipe.train.seed)
