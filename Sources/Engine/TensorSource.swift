@@ -7,4 +7,36 @@ package protocol TensorSource {
   ///
   /// - Throws: `EngineError.tensor` if there is no such tensor or its type cannot be widened.
   func floats(ofTensor name: String) throws(EngineError) -> [Float]
+
+  /// Whether `floats(ofTensor:rows:)` takes no more memory than the rows that it gives.
+  var readsRows: Bool { get }
+
+  /// Some rows of a tensor, counted along its first axis; for tensors that are too large to be held twice.
+  ///
+  /// - Throws: as `floats(ofTensor:)`.
+  func floats(ofTensor name: String, rows: Range<Int>) throws(EngineError) -> [Float]
+}
+
+extension TensorSource {
+  package var readsRows: Bool { false }
+
+  package func floats(ofTensor name: String, rows: Range<Int>) throws(EngineError) -> [Float] {
+    let floats = try floats(ofTensor: name)
+    let row = floats.count / max(1, extents(ofTensor: name)?.first ?? 1)
+    return rows.count * row == floats.count ? floats : Array(floats[(rows.lowerBound * row)..<(rows.upperBound * row)])
+  }
+
+  /// Calls back with the rows of a tensor, a few megabytes at a time if the source can, in groups of a multiple of `grain`.
+  package func eachRows(
+    ofTensor name: String, grain: Int = 1, _ body: (_ rows: Range<Int>, _ floats: [Float]) throws(EngineError) -> Void
+  ) throws(EngineError) {
+    let extents = extents(ofTensor: name) ?? []
+    let (count, row) = (extents.first ?? 1, max(1, extents.dropFirst().reduce(1, *)))
+    let wanted = readsRows ? max(1, (1 << 21) / row) : count
+    let step = max(1, (wanted + grain - 1) / grain * grain)
+    for first in stride(from: 0, to: count, by: step) {
+      let rows = first..<min(count, first + step)
+      try body(rows, floats(ofTensor: name, rows: rows))
+    }
+  }
 }

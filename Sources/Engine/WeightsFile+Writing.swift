@@ -67,9 +67,10 @@ extension WeightsFile {
     head.withUnsafeBytes { hash.update($0) }
     try file.append(head)
     for tensor in planned {
-      let bytes = try tensor.bytes(from: tensors)
-      bytes.withUnsafeBytes { hash.update($0) }
-      try file.append(bytes)
+      try tensor.eachPart(from: tensors) { bytes throws(EngineError) in
+        bytes.withUnsafeBytes { hash.update($0) }
+        try file.append(bytes)
+      }
     }
     try file.overwrite(Array(hash.hexDigest().utf8), at: 8 + #"{"__metadata__":{"digest":""#.utf8.count)
     try file.commit()
@@ -121,25 +122,32 @@ extension WeightsFile {
       ]
     }
 
-    func bytes(from tensors: some TensorSource) throws(EngineError) -> [UInt8] {
-      guard let signed else { return try plainBytes(from: tensors) }
+    /// Calls back with the bytes that are stored, in their order.
+    func eachPart(
+      from tensors: some TensorSource, _ body: ([UInt8]) throws(EngineError) -> Void
+    ) throws(EngineError) {
+      guard signed == nil else { return try body(signedBytes(from: tensors)) }
+      var count = 0
+      try tensors.eachRows(ofTensor: name) { _, floats throws(EngineError) in
+        guard let bytes = type.narrow(floats) else {
+          throw .tensor(name: name, reason: "holds a number too large for \(type.rawValue); store F32")
+        }
+        count += floats.count
+        try body(bytes)
+      }
+      guard count == extents.reduce(1, *) else {
+        throw .tensor(name: name, reason: "gives \(count) numbers for shape \(extents)")
+      }
+    }
+
+    private func signedBytes(from tensors: some TensorSource) throws(EngineError) -> [UInt8] {
+      guard let signed else { return [] }
       if extents.count == 1, name.hasSuffix("_input_scale") { return ElementType.f32.narrow(signed.factors) ?? [] }
       let floats = try tensors.floats(ofTensor: signed.weights)
       let layout = WeightColumns(extents: signed.extents, channels: signed.factors.count)
       let bytes = SignedBytes(floats, rows: signed.extents[0]) { signed.factors[layout.channel($0, $1)] }
       return type == .i8
         ? bytes.bytes.map { UInt8(bitPattern: $0) } : ElementType.f32.narrow(bytes.scales) ?? []
-    }
-
-    private func plainBytes(from tensors: some TensorSource) throws(EngineError) -> [UInt8] {
-      let floats = try tensors.floats(ofTensor: name)
-      guard floats.count == extents.reduce(1, *) else {
-        throw .tensor(name: name, reason: "gives \(floats.count) numbers for shape \(extents)")
-      }
-      guard let bytes = type.narrow(floats) else {
-        throw .tensor(name: name, reason: "holds a number too large for \(type.rawValue); store F32")
-      }
-      return bytes
     }
   }
 

@@ -41,12 +41,9 @@ package final class WeightsFile: TensorSource, Sendable {
       self.table = table
       let texts = try Texts(table.metadata)
       digest = texts.digest
-      try bytes.withBytes { file throws(JSON.Fault) in
-        guard WeightsFile.digest(of: file, blankingDigitsAt: texts.digestOffset) == texts.digest else {
-          throw JSON.Fault(offset: texts.digestOffset, reason: "the digest does not fit: a byte was changed")
-        }
+      guard WeightsFile.digest(of: bytes, blankingDigitsAt: texts.digestOffset) == texts.digest else {
+        throw JSON.Fault(offset: texts.digestOffset, reason: "the digest does not fit: a byte was changed")
       }
-      bytes.release(0..<bytes.count)
       labels = texts.labels
       preprocessingJSON = texts.preprocessing
       canary = texts.canary
@@ -124,12 +121,31 @@ package final class WeightsFile: TensorSource, Sendable {
     return floats
   }
 
+  package var readsRows: Bool { true }
+
+  package func floats(ofTensor name: String, rows: Range<Int>) throws(EngineError) -> [Float] {
+    guard let entry = table[name], entry.type != .i8, let count = entry.extents.first, count > 0 else {
+      let (floats, count) = (try floats(ofTensor: name), max(1, table[name]?.extents.first ?? 1))
+      return Array(floats[(floats.count / count * rows.lowerBound)..<(floats.count / count * rows.upperBound)])
+    }
+    let row = entry.range.count / count
+    let part = (entry.range.lowerBound + rows.lowerBound * row)..<(entry.range.lowerBound + rows.upperBound * row)
+    let floats = bytes.withBytes { entry.type.widen(UnsafeRawBufferPointer(rebasing: $0[part])) }
+    bytes.release(part)
+    return floats
+  }
+
   /// SHA-256 of a file whose 64 bytes at `offset` count as zeros ('0').
-  static func digest(of file: UnsafeRawBufferPointer, blankingDigitsAt offset: Int) -> String {
+  private static func digest(of bytes: MappedBytes, blankingDigitsAt offset: Int) -> String {
     let hash = SHA256()
-    hash.update(UnsafeRawBufferPointer(rebasing: file[..<offset]))
-    [UInt8](repeating: UInt8(ascii: "0"), count: 64).withUnsafeBytes { hash.update($0) }
-    hash.update(UnsafeRawBufferPointer(rebasing: file[(offset + 64)...]))
+    for range in [0..<offset, (offset + 64)..<bytes.count] {
+      if range.lowerBound > 0 { [UInt8](repeating: UInt8(ascii: "0"), count: 64).withUnsafeBytes { hash.update($0) } }
+      for first in stride(from: range.lowerBound, to: range.upperBound, by: 1 << 22) {
+        let part = first..<min(range.upperBound, first + (1 << 22))
+        bytes.withBytes { hash.update(UnsafeRawBufferPointer(rebasing: $0[part])) }
+        bytes.release(part)
+      }
+    }
     return hash.hexDigest()
   }
 }

@@ -2,8 +2,9 @@ internal import CZlib
 
 /// The checksum of ZIP archives (`crc32_z` of zlib).
 enum CRC32 {
-  static func checksum(of bytes: UnsafeRawBufferPointer) -> UInt32 {
-    guard let start = bytes.baseAddress else { return 0 }
-    return UInt32(truncatingIfNeeded: crc32_z(0, start.assumingMemoryBound(to: UInt8.self), bytes.count))
+  /// `after` is the checksum of what stands before.
+  static func checksum(of bytes: UnsafeRawBufferPointer, after sum: UInt32 = 0) -> UInt32 {
+    guard let start = bytes.baseAddress else { return sum }
+    return UInt32(truncatingIfNeeded: crc32_z(UInt(sum), start.assumingMemoryBound(to: UInt8.self), bytes.count))
   }
 }

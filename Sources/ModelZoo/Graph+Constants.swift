@@ -62,4 +62,12 @@ package struct OverlaidTensors: TensorSource, Sendable {
     if let found = overlay[name] { return found.floats }
     return try base.floats(ofTensor: name)
   }
+
+  package var readsRows: Bool { base.readsRows }
+
+  package func floats(ofTensor name: String, rows: Range<Int>) throws(EngineError) -> [Float] {
+    guard let found = overlay[name] else { return try base.floats(ofTensor: name, rows: rows) }
+    let row = found.floats.count / max(1, found.extents.first ?? 1)
+    return Array(found.floats[(rows.lowerBound * row)..<(rows.upperBound * row)])
+  }
 }

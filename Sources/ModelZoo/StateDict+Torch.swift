@@ -23,8 +23,12 @@ extension StateDict {
       guard let entry = archive[folder + "data/" + key] else {
         throw FormatFault(offset: table.range.lowerBound, reason: "the archive lacks the storage 'data/\(key)'")
       }
-      let contents = try archive.contents(of: entry, in: file)
-      places[key] = entry.isDeflated ? .memory(contents) : .file(entry.range)
+      if entry.isDeflated {
+        places[key] = .memory(try archive.contents(of: entry, in: file))
+      } else {
+        try archive.check(entry, in: file) { bytes.release($0) }
+        places[key] = .file(entry.range)
+      }
     }
     return try assemble(names, machine: machine, places: places, bytes: bytes)
   }

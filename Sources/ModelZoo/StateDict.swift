@@ -81,16 +81,22 @@ package struct StateDict: TensorSource, Sendable {
   package func extents(ofTensor name: String) -> [Int]? { tensors[name]?.extents }
 
   package func floats(ofTensor name: String) throws(EngineError) -> [Float] {
+    try floats(ofTensor: name, rows: 0..<(tensors[name]?.extents.first ?? 1))
+  }
+
+  package var readsRows: Bool { true }
+
+  package func floats(ofTensor name: String, rows: Range<Int>) throws(EngineError) -> [Float] {
     guard let tensor = tensors[name] else { throw .tensor(name: name, reason: "is not in \(path)") }
     let storage = storages[tensor.storage]
     guard let type = storage.type.elementType else {
       throw .tensor(name: name, reason: "has PyTorch type \(storage.type.rawValue), which cannot be a weight")
     }
-    let count = tensor.extents.reduce(1, *)
-    guard count > 0 else { return [] }
-    let isContiguous = tensor.strides == StateDict.contiguousStrides(of: tensor.extents)
-    let reach = zip(tensor.extents, tensor.strides).reduce(0) { $0 + ($1.0 - 1) * $1.1 } + 1
-    let used = (tensor.offset * type.width)..<((tensor.offset + reach) * type.width)
+    let extents = tensor.extents.isEmpty ? [] : [rows.count] + tensor.extents.dropFirst()
+    guard extents.reduce(1, *) > 0 else { return [] }
+    let reach = zip(extents, tensor.strides).reduce(0) { $0 + ($1.0 - 1) * $1.1 } + 1
+    let first = tensor.offset + rows.lowerBound * (tensor.strides.first ?? 0)
+    let used = (first * type.width)..<((first + reach) * type.width)
     let numbers =
       switch storage.place {
       case .file(let range):
@@ -104,7 +110,8 @@ package struct StateDict: TensorSource, Sendable {
     if case .file(let range) = storage.place {
       bytes.release((range.lowerBound + used.lowerBound)..<(range.lowerBound + used.upperBound))
     }
-    return isContiguous ? numbers : StateDict.gather(numbers, extents: tensor.extents, strides: tensor.strides)
+    let isContiguous = tensor.strides == StateDict.contiguousStrides(of: tensor.extents)
+    return isContiguous ? numbers : StateDict.gather(numbers, extents: extents, strides: tensor.strides)
   }
 
   static func contiguousStrides(of extents: [Int]) -> [Int] {

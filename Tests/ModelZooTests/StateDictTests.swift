@@ -26,6 +26,8 @@ struct StateDictTests {
     #expect(try tensors.floats(ofTensor: "b.weight") == [1.5, -3])
     let transposed = (0..<6).flatMap { column in (0..<4).map { Float($0 * 6 + column) / 8 - 1 } }
     #expect(try tensors.floats(ofTensor: "t.weight") == transposed)
+    #expect(try tensors.floats(ofTensor: "a.weight", rows: 1..<3) == (4..<12).map { Float($0) / 8 - 1 })
+    #expect(try tensors.floats(ofTensor: "t.weight", rows: 2..<5) == Array(transposed[8..<20]))
   }
 
   @Test(arguments: ["hostile.pth", "hostile.legacy.pth"])

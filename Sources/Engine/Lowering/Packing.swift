@@ -36,10 +36,13 @@ struct Packing<Source: TensorSource> {
         middle.step, try weights(middle), expansion: try pointwise(expansion), projection: try pointwise(projection),
         sums: sums, kernels)
     case .linear(let linear, let shape):
-      let (weights, bias) = try weights(step, linear)
-      return LinearLayer(
+      let bias = try bias(step.name, outputs: linear.outFeatures, isThere: linear.bias, step.norm)
+      return try LinearLayer(
         input: input, inputShape: shape, output: output, residual: step.residual, activation: step.activation,
-        weights: weights, bias: bias, isLibrary: isLibrary, kernels)
+        bias: bias, isLibrary: isLibrary, kernels
+      ) { grain, body throws(EngineError) in
+        try eachRows(of: step.name, grain: grain, step.norm, body)
+      }
     case .affine:
       guard let norm = step.norm else { return nil }
       let (scale, shift) = try factors(norm)
@@ -116,29 +119,40 @@ struct Packing<Source: TensorSource> {
 
   private func weights(_ convolution: DraftConvolution) throws(EngineError) -> ConvolutionWeights {
     let c = convolution.step.convolution
-    let (weights, bias) = try folded(convolution.name, outputs: c.outChannels, bias: c.bias, convolution.norm)
+    let bias = try bias(convolution.name, outputs: c.outChannels, isThere: c.bias, convolution.norm)
+    var weights: [Float] = []
+    try eachRows(of: convolution.name, grain: c.outChannels, convolution.norm) { _, rows in weights = rows }
     return ConvolutionWeights(weights: weights, bias: bias)
   }
 
-  private func weights(_ step: DraftStep, _ linear: Linear) throws(EngineError) -> (weights: [Float], bias: [Float]) {
-    try folded(step.name, outputs: linear.outFeatures, bias: linear.bias, step.norm)
+  /// The rows of a layer's weights with its batch norm in them, in groups of a multiple of `grain`.
+  private func eachRows(
+    of name: String, grain: Int, _ norm: DraftNorm?,
+    _ body: (_ rows: Range<Int>, _ weights: [Float]) throws(EngineError) -> Void
+  ) throws(EngineError) {
+    let scale = try norm.map { norm throws(EngineError) in try factors(norm).scale }
+    try source.eachRows(ofTensor: "\(name).weight", grain: grain) { rows, weights throws(EngineError) in
+      guard let scale else { return try body(rows, weights) }
+      var weights = weights
+      let row = weights.count / rows.count
+      weights.withUnsafeMutableBufferPointer { weights in
+        for out in rows {
+          let first = (out - rows.lowerBound) * row
+          for k in first..<(first + row) { weights[k] *= scale[out] }
+        }
+      }
+      try body(rows, weights)
+    }
   }
 
-  private func folded(
-    _ name: String, outputs: Int, bias hasBias: Bool, _ norm: DraftNorm?
-  ) throws(EngineError) -> (weights: [Float], bias: [Float]) {
-    var weights = try source.floats(ofTensor: "\(name).weight")
-    var bias = hasBias ? try source.floats(ofTensor: "\(name).bias") : [Float](repeating: 0, count: outputs)
-    guard let norm else { return (weights, bias) }
+  private func bias(
+    _ name: String, outputs: Int, isThere: Bool, _ norm: DraftNorm?
+  ) throws(EngineError) -> [Float] {
+    var bias = isThere ? try source.floats(ofTensor: "\(name).bias") : [Float](repeating: 0, count: outputs)
+    guard let norm else { return bias }
     let (scale, shift) = try factors(norm)
-    let perOutput = weights.count / outputs
-    weights.withUnsafeMutableBufferPointer { weights in
-      for out in 0..<outputs {
-        for k in (out * perOutput)..<((out + 1) * perOutput) { weights[k] *= scale[out] }
-      }
-    }
     for out in 0..<outputs { bias[out] = bias[out] * scale[out] + shift[out] }
-    return (weights, bias)
+    return bias
   }
 }
 
