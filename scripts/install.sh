@@ -97,7 +97,13 @@ put 644 completions/lookout.fish "$base/share/fish/vendor_completions.d/lookout.
 for file in grafana/lookout-dashboard.json prometheus/lookout.rules.yml prometheus/lookout.scrape.yml; do
   put 644 "config/$file" "$base/share/lookout/$file"
 done
-for file in LICENSE NOTICE README.md CHANGELOG.md docs/OPERATIONS.md docs/MODELS.md; do
+for file in config/train/*.toml; do
+  sed "s|/usr/share/lookout/|$PREFIX/share/lookout/|g" "$file" >"$build/install.tmp"
+  put 644 "$build/install.tmp" "$base/share/lookout/train/$(basename "$file")"
+done
+rm -f "$build/install.tmp"
+for file in LICENSE NOTICE README.md CHANGELOG.md docs/OPERATIONS.md docs/MODELS.md docs/TRAINING.md \
+  docs/tutorials/own-classifier.md; do
   put 644 "$file" "$base/share/doc/lookout/$(basename "$file")"
 done
 put_text config/lookout.toml "$base/share/doc/lookout/lookout.toml"

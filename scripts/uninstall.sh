@@ -17,7 +17,7 @@ done
 for name in status explain doctor reload pause resume drain redrive quarantine; do
   rm -f "$base/share/man/man1/lookout-$name.1"
 done
-rm -rf "$base/share/lookout/kit" "$base/share/lookout/grafana" "$base/share/lookout/prometheus"
+rm -rf "$base/share/lookout/kit" "$base/share/lookout/grafana" "$base/share/lookout/prometheus" "$base/share/lookout/train"
 rm -f "$base/share/bash-completion/completions/lookout" "$base/share/zsh/vendor-completions/_lookout" \
   "$base/share/fish/vendor_completions.d/lookout.fish" "$base/lib/systemd/catalog/lookout.catalog"
 rm -f "$base/share/lookout/models/default.swiftweights"
