@@ -5,6 +5,12 @@ package enum Clock {
   /// Nanoseconds since some moment before the start of the process (`CLOCK_MONOTONIC`).
   package static func monotonicNanoseconds() -> Int64 { read(CLOCK_MONOTONIC) }
 
+  /// The moment of the monotonic clock so long from now; now if the duration is negative.
+  package static func monotonicNanoseconds(after duration: Duration) -> Int64 {
+    let (moment, overflow) = monotonicNanoseconds().addingReportingOverflow(max(0, duration.nanoseconds))
+    return overflow ? .max : moment
+  }
+
   /// Nanoseconds since 1970 in UTC (`CLOCK_REALTIME`).
   package static func wallNanoseconds() -> Int64 { read(CLOCK_REALTIME) }
 
@@ -32,14 +38,5 @@ extension Duration {
     let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
     let (sum, carry) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
     return overflow || carry ? (seconds < 0 ? Int64.min : Int64.max) : sum
-  }
-}
-
-extension timespec {
-  /// A moment on the monotonic clock so long from now; now if the duration is negative.
-  init(monotonicAfter duration: Duration) {
-    let moment = Clock.monotonicNanoseconds().addingReportingOverflow(max(0, duration.nanoseconds))
-    let nanoseconds = moment.overflow ? Int64.max : moment.partialValue
-    self.init(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
   }
 }

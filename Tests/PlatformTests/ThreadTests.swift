@@ -79,7 +79,6 @@ struct BoundedQueueTests {
     producer.join()
     #expect(answers.all == [false])
     #expect(!queue.put(3) && !queue.tryPut(3))
-    #expect(queue.isClosed)
   }
 
   @Test func closeDrains() {
@@ -89,8 +88,6 @@ struct BoundedQueueTests {
     #expect(queue.take() == 1)
     #expect(queue.take() == 2)
     #expect(queue.take() == nil)
-    var batch: [Int] = []
-    #expect(!queue.take(upTo: 4, linger: .seconds(3600), into: &batch))
   }
 
   @Test func abortGivesTheRestBack() {
@@ -99,44 +96,7 @@ struct BoundedQueueTests {
     #expect(queue.take() == 0)
     #expect(queue.abort() == [1, 2])
     #expect(queue.take() == nil)
-    #expect(queue.count == 0)
     #expect(queue.abort().isEmpty)
-  }
-
-  @Test func batchesAreNoLargerThanTheLimitAndAppended() {
-    let queue = BoundedQueue<Int>(capacity: 8)
-    for number in 0..<5 { #expect(queue.put(number)) }
-    var batch = [-1]
-    #expect(queue.take(upTo: 3, linger: .seconds(3600), into: &batch))
-    #expect(batch == [-1, 0, 1, 2])
-    batch.removeAll()
-    #expect(queue.take(upTo: 3, linger: .zero, into: &batch))
-    #expect(batch == [3, 4])
-  }
-
-  @Test func aBatchLingersForMore() {
-    let queue = BoundedQueue<Int>(capacity: 8)
-    let first = Bell()
-    let producer = OwnedThread(name: "produce") {
-      #expect(queue.put(0))
-      #expect(first.wait(for: .seconds(30)))
-      for number in 1..<4 { #expect(queue.put(number)) }
-    }
-    first.ring()
-    var batch: [Int] = []
-    #expect(queue.take(upTo: 4, linger: .seconds(3600), into: &batch))
-    producer.join()
-    #expect(batch == [0, 1, 2, 3])
-  }
-
-  @Test func closeEndsTheLingering() {
-    let queue = BoundedQueue<Int>(capacity: 8)
-    #expect(queue.put(0))
-    let closer = OwnedThread(name: "close") { queue.close() }
-    var batch: [Int] = []
-    #expect(queue.take(upTo: 4, linger: .seconds(3600), into: &batch))
-    closer.join()
-    #expect(batch == [0])
   }
 }
 

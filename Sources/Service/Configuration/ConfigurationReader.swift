@@ -97,7 +97,7 @@ struct ConfigurationReader {
       name: name, file: reader.string("file", default: "/usr/share/lookout/models/default.swiftweights"),
       topK: reader.integer("top_k", default: 5, in: 1...1000),
       maxBatch: reader.integer("max_batch", default: 8, in: 1...256),
-      maxDelayMilliseconds: reader.integer("max_delay_ms", default: 2, in: 0...10_000),
+      maxDelayMilliseconds: reader.integer("max_delay_ms", default: 100, in: 0...10_000),
       precision: reader.choice("precision", default: Precision.automatic))
     problems += reader.finish()
     return settings

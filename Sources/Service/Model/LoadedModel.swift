@@ -5,8 +5,8 @@ internal import Synchronization
 
 /// A model that proved itself and can answer: network, labels, what a picture must go through, and its name in results.
 ///
-/// Immutable but for its pool of slots; shared by every decoder and classifier thread. A reload makes a new one beside
-/// it, and this one goes when the last picture decoded for it is answered.
+/// Immutable but for its pool of slots and its timing; shared by every decoder and classifier thread. A reload makes a
+/// new one beside it, and this one goes when the last picture decoded for it is answered.
 package final class LoadedModel: Sendable {
   package let name: String
   /// Path of the weights file.
@@ -26,6 +26,8 @@ package final class LoadedModel: Sendable {
   package let workspaceBytes: Int
   /// How long the network took here for its first image, in nanoseconds.
   package let imageNanoseconds: Int64
+  /// What its batches cost.
+  let timing = Mutex(BatchTiming())
 
   /// Opens, validates and compiles a weights file, and proves it on its canary.
   ///

@@ -4,6 +4,7 @@
 internal import Engine
 internal import Platform
 internal import SinkProtocol
+internal import Synchronization
 
 /// Answers decoded pictures in batches and makes the answers durable.
 final class Classifier: Sendable {
@@ -22,11 +23,13 @@ final class Classifier: Sendable {
   }
 
   private let wiring: Wiring
+  private let index: Int
   let heartbeat: Heartbeat
 
   /// `slots`: of the flight recorder, as many as a batch has images.
   init(index: Int, slots: Range<Int>, wiring: Wiring) {
     self.wiring = wiring
+    self.index = index
     heartbeat = Heartbeat(name: "engine-\(index)", slots: slots)
   }
 
@@ -34,6 +37,7 @@ final class Classifier: Sendable {
   func run() {
     var bench = Bench()
     var batch: [Decoded] = []
+    if index == 0 { rehearse(on: &bench) }
     while wiring.decoded.take(into: &batch) {
       heartbeat.begin()
       answer(batch, on: &bench)
@@ -64,6 +68,42 @@ final class Classifier: Sendable {
           scores: [Float](repeating: 0, count: capacity * model.network.outputCount)))
       return places.count - 1
     }
+
+    /// Runs a place's network; its scores then have a row for each image.
+    mutating func run(_ place: Int, images: [UnsafePointer<Float>]) {
+      let plan = places[place].plan
+      let count = images.count * places[place].model.network.outputCount
+      places[place].scores.withUnsafeMutableBufferPointer { scores in
+        images.withUnsafeBufferPointer { images in
+          plan.run(images: images, output: UnsafeMutableBufferPointer(rebasing: scores[..<count]))
+        }
+      }
+    }
+  }
+
+  /// Times batches of two sizes of each model before there is any work, so that the first batches are formed by what they
+  /// cost here; the first picture ends it.
+  private func rehearse(on bench: inout Bench) {
+    for model in wiring.shelf.all.values {
+      let larger = min(4, model.settings.maxBatch)
+      guard larger > 1, let place = try? bench.place(of: model, shelf: wiring.shelf) else { continue }
+      let blank = [Float](repeating: 0, count: model.network.inputShape.countPerImage)
+      // The first one meets cold memory and does not count.
+      for (round, count) in [larger, 1, larger, 1, larger].enumerated() {
+        guard wiring.decoded.count == 0, !wiring.decoded.isClosed else { return }
+        heartbeat.begin()
+        heartbeat.allow(model.imageNanoseconds * Int64(count) * 10)
+        let start = Clock.threadNanoseconds()
+        blank.withUnsafeBufferPointer { blank in
+          guard let base = blank.baseAddress else { return }
+          bench.run(place, images: [UnsafePointer<Float>](repeating: base, count: count))
+        }
+        let taken = Clock.threadNanoseconds() - start
+        if round > 0 { model.timing.withLock { $0.add(images: count, nanoseconds: taken) } }
+        heartbeat.allow(0)
+        heartbeat.rest()
+      }
+    }
   }
 
   private func answer(_ batch: [Decoded], on bench: inout Bench) {
@@ -71,7 +111,10 @@ final class Classifier: Sendable {
     for item in batch { wiring.tally.queue.add(item.waitedNanoseconds + start - item.decodedAt) }
     wiring.tally.batchSizes.add(Int64(batch.count))
     wiring.tally.batches.add()
+    let begun = Clock.threadNanoseconds()
     let outcomes = outcomesOf(batch, on: &bench)
+    var cost = Clock.threadNanoseconds() - begun
+    defer { note(cost, of: batch) }
     guard !outcomes.isEmpty else { return }
     heartbeat.beat()
     let computed = Clock.monotonicNanoseconds()
@@ -82,8 +125,16 @@ final class Classifier: Sendable {
         return true
       } ?? false
     guard isCommitted else { return }
+    cost += Clock.monotonicNanoseconds() - computed
     wiring.tally.commit.add(since: computed)
     wiring.committed()
+  }
+
+  /// Counts what a batch took: of the processor to compute it, and of the clock to commit it.
+  private func note(_ nanoseconds: Int64, of batch: [Decoded]) {
+    let computed = batch.count { if case .tensor = $0.content { true } else { false } }
+    guard computed == batch.count, let model = batch.first?.model else { return }
+    model.timing.withLock { $0.add(images: computed, nanoseconds: nanoseconds) }
   }
 
   /// Computes a batch, gives its slots back, answers those who ask at the socket, and makes the ledger's outcomes of the
@@ -172,13 +223,7 @@ final class Classifier: Sendable {
     }
     do throws(EngineError) {
       let index = try bench.place(of: model, shelf: wiring.shelf)
-      let plan = bench.places[index].plan
-      let count = tensors.count * model.network.outputCount
-      bench.places[index].scores.withUnsafeMutableBufferPointer { scores in
-        tensors.withUnsafeBufferPointer { images in
-          plan.run(images: images, output: UnsafeMutableBufferPointer(rebasing: scores[..<count]))
-        }
-      }
+      bench.run(index, images: tensors)
       return .success(index)
     } catch {
       return .failure(error)

@@ -1,5 +1,6 @@
 internal import Platform
 internal import SinkProtocol
+internal import Synchronization
 
 /// What a decoder hands on: a picture in a slot, an earlier answer to the same bytes, or a failure to record.
 struct Decoded: Sendable {
@@ -52,11 +53,20 @@ struct DecodedLane: Hashable {
 }
 
 extension Decoded {
-  /// Where it belongs; the element itself keeps its model alive, so that no other takes its identifier.
-  var lane: DecodedQueue.Lane {
-    DecodedQueue.Lane(
-      key: DecodedLane(model: ObjectIdentifier(model), isOfSuspects: isSuspect),
-      limit: isSuspect ? 1 : model.settings.maxBatch,
-      lingerNanoseconds: isSuspect ? 0 : Int64(model.settings.maxDelayMilliseconds) * 1_000_000)
+  /// Where it belongs and how it is put together with others, now that it has come; the element itself keeps its model
+  /// alive, so that no other takes its identifier.
+  ///
+  /// `moreToCome`: whether others are already waiting to be decoded.
+  func lane(moreToCome: Bool) -> DecodedQueue.Lane {
+    let key = DecodedLane(model: ObjectIdentifier(model), isOfSuspects: isSuspect)
+    if isSuspect { return DecodedQueue.Lane(key: key, limit: 1, lingerNanoseconds: 0) }
+    let settings = model.settings
+    return model.timing.withLock { timing in
+      timing.arrived(at: decodedAt)
+      return DecodedQueue.Lane(
+        key: key, limit: timing.limit(atMost: settings.maxBatch),
+        lingerNanoseconds: timing.linger(
+          atMost: Int64(settings.maxDelayMilliseconds) * 1_000_000, moreToCome: moreToCome))
+    }
   }
 }

@@ -57,7 +57,9 @@ final class Decoder: Sendable {
         let decoded = decode(candidate, on: &bench)
         wiring.recorder.clear(slot)
         heartbeat.rest()
-        if let decoded, !wiring.decoded.put(decoded, in: decoded.lane) { decoded.discard() }
+        guard let decoded else { continue }
+        let lane = decoded.lane(moreToCome: wiring.candidates.count > 0)
+        if !wiring.decoded.put(decoded, in: lane) { decoded.discard() }
       }
       taken.removeAll(keepingCapacity: true)
     }

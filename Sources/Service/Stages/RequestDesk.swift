@@ -121,7 +121,7 @@ final class RequestDesk: Sendable {
     let ticket = Ticket()
     let item = Decoded(
       origin: .request(ticket), model: model, content: .tensor(slot), decodedAt: Clock.monotonicNanoseconds())
-    guard decoded.put(item, in: item.lane) else {
+    guard decoded.put(item, in: item.lane(moreToCome: false)) else {
       model.slots.giveBack(slot)
       throw .stopping
     }
