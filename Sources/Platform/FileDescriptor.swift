@@ -76,8 +76,9 @@ package struct FileDescriptor: ~Copyable {
       let got = try checked("pread", path) {
         bytes.withUnsafeMutableBytes { pread(raw, $0.baseAddress?.advanced(by: done), limit - done, off_t(done)) }
       }
-      if got == 0 { break }
       done += got
+      // As much as was expected and less than was asked for: the file ends here, and nobody need ask again.
+      if got == 0 || done == expected { break }
     }
     bytes.removeLast(bytes.count - done)
   }

@@ -171,6 +171,29 @@ struct LedgerTests {
     #expect(try ledger.answer(sha256: "cd", modelDigest: "m1") == nil)
   }
 
+  @Test func knowsAfterARestartWhatItAnsweredAndWhatNot() throws {
+    try admit(Array(1...3000), to: ledger)
+    func sum(_ number: Int) -> String { String(repeating: "0", count: 60) + String(number + 1000, radix: 16) }
+    try ledger.commit((1...2500).map { outcome($0, sha256: sum($0), scores: [UInt8($0 % 256)]) }, now: 2)
+    let restarted = try fixture.afterCrash()
+    #expect(try restarted.answer(sha256: sum(7), modelDigest: "m1") == [7], "before it has looked")
+    try restarted.rememberAnswers()
+    #expect(try (1...2500).allSatisfy { try restarted.answer(sha256: sum($0), modelDigest: "m1") == [UInt8($0 % 256)] })
+    #expect(try (2501...3000).allSatisfy { try restarted.answer(sha256: sum($0), modelDigest: "m1") == nil })
+    #expect(try restarted.answer(sha256: sum(7), modelDigest: "m2") == nil)
+    try restarted.commit([outcome(2600, sha256: sum(2600), scores: [9])], now: 3)
+    #expect(try restarted.answer(sha256: sum(2600), modelDigest: "m1") == [9])
+  }
+
+  @Test func tellsWhichFilesItNeverSaw() throws {
+    #expect(try admit([1, 2], to: ledger).map(\.isFirst) == [true, true])
+    let path = Array("/in/1.jpg".utf8)
+    let touched = try ledger.admit([("b1", "inbox", path, identity(1, ctime: 200))], now: 2)
+    #expect(touched.map(\.isFirst) == [false])
+    #expect(try ledger.admit([("c1", "inbox", path, identity(7))], now: 3).map(\.isFirst) == [true], "another inode")
+    #expect(try ledger.unfinished().allSatisfy { !$0.isFirst }, "nobody looked")
+  }
+
   @Test func forgetsOnlyFinishedFilesThatAreGone() throws {
     try admit(Array(1...5), to: ledger)
     let old = outcome(1, sinks: [], sha256: "aa", scores: [1])

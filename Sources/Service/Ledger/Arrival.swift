@@ -42,6 +42,8 @@ package struct Arrival: Equatable, Sendable {
   package var strikes: Int
   /// How often letting its file go has failed since the daemon started.
   package var attempts: Int
+  /// Whether it is certain that the ledger had no other arrival of this path, inode and size when it admitted this one.
+  package var isFirst = false
 
   /// A plain value; only the ledger's own answers are facts.
   package init(

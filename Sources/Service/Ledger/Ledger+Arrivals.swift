@@ -31,23 +31,26 @@ extension Ledger {
         """
       var admitted: [Arrival] = []
       for candidate in candidates {
+        var arrival = Arrival(
+          id: candidate.id, watch: candidate.watch, path: candidate.path, identity: candidate.identity)
         if let id = try idOfKnown(candidate.identity, watch: candidate.watch, path: candidate.path) {
-          if id == candidate.id, let arrival = try unfinished(id: id) { admitted.append(arrival) }
-          continue
+          guard id == candidate.id, let known = try unfinished(id: id) else { continue }
+          arrival = known
+        } else {
+          let row = try database.statement(insert, as: "admit \(candidate.id)")
+          try row.bind(1, candidate.id)
+          try row.bind(2, candidate.watch)
+          try row.bind(3, candidate.path)
+          try row.bind(4, Int64(bitPattern: candidate.identity.device))
+          try row.bind(5, Int64(bitPattern: candidate.identity.inode))
+          try row.bind(6, candidate.identity.ctimeNanoseconds)
+          try row.bind(7, candidate.identity.mtimeNanoseconds)
+          try row.bind(8, candidate.identity.size)
+          try row.bind(9, now)
+          try row.run()
         }
-        let row = try database.statement(insert, as: "admit \(candidate.id)")
-        try row.bind(1, candidate.id)
-        try row.bind(2, candidate.watch)
-        try row.bind(3, candidate.path)
-        try row.bind(4, Int64(bitPattern: candidate.identity.device))
-        try row.bind(5, Int64(bitPattern: candidate.identity.inode))
-        try row.bind(6, candidate.identity.ctimeNanoseconds)
-        try row.bind(7, candidate.identity.mtimeNanoseconds)
-        try row.bind(8, candidate.identity.size)
-        try row.bind(9, now)
-        try row.run()
-        admitted.append(
-          Arrival(id: candidate.id, watch: candidate.watch, path: candidate.path, identity: candidate.identity))
+        arrival.isFirst = try !hasArrivedBefore(arrival)
+        admitted.append(arrival)
       }
       return admitted
     }
@@ -125,6 +128,20 @@ extension Ledger {
     defer { query.reset() }
     try query.bind(1, id)
     return try query.step() ? arrival(query) : nil
+  }
+
+  /// Whether there is another arrival of a file's path, inode and size, whatever its times.
+  private func hasArrivedBefore(_ arrival: Arrival) throws(LedgerError) -> Bool {
+    let query = try database.statement(
+      "SELECT 1 FROM arrivals WHERE inode = ?1 AND path = ?2 AND watch = ?3 AND size_bytes = ?4 AND id <> ?5 LIMIT 1",
+      as: "look for an earlier arrival of \(arrival.id)")
+    defer { query.reset() }
+    try query.bind(1, Int64(bitPattern: arrival.identity.inode))
+    try query.bind(2, arrival.path)
+    try query.bind(3, arrival.watch)
+    try query.bind(4, arrival.identity.size)
+    try query.bind(5, arrival.id)
+    return try query.step()
   }
 
   private func idOfKnown(_ identity: FileIdentity, watch: String, path: [UInt8]) throws(LedgerError) -> String? {

@@ -14,7 +14,9 @@ extension Ledger {
     _ arrival: Arrival, sha256: String, disposition: Disposition
   ) throws(LedgerError) -> Bool {
     let identity = arrival.identity
-    guard identity.mtimeNanoseconds != identity.ctimeNanoseconds, !sha256.isEmpty else { return false }
+    guard !arrival.isFirst, identity.mtimeNanoseconds != identity.ctimeNanoseconds, !sha256.isEmpty else {
+      return false
+    }
     return try writing(as: "recognise \(arrival.id)") { () throws(LedgerError) -> Bool in
       let query = try database.statement(
         """

@@ -16,8 +16,11 @@ extension Ledger {
   }
 
   /// The answer that this model gave for the same bytes before, if any.
+  ///
+  /// Once `rememberAnswers` is done, the file is not touched for bytes that were never answered.
   package func answer(sha256: String, modelDigest: String) throws(LedgerError) -> [UInt8]? {
-    try reading { (database) throws(LedgerError) -> [UInt8]? in
+    guard answered.mayHold(sha256: sha256, modelDigest: modelDigest) else { return nil }
+    return try reading { (database) throws(LedgerError) -> [UInt8]? in
       let query = try database.statement(
         "SELECT scores FROM answers WHERE sha256 = ?1 AND model = ?2", as: "look up an earlier answer")
       defer { query.reset() }
@@ -142,6 +145,7 @@ extension Ledger {
       for sink in sinks { try enter(sequence: sequence, sink: try key(ofSink: sink), holds: true) }
     }
     guard !outcome.scores.isEmpty, !outcome.sha256.isEmpty else { return true }
+    answered.insert(sha256: outcome.sha256, modelDigest: outcome.modelDigest)
     let keep = try database.statement(
       """
       INSERT INTO answers (sha256, model, answered_ns, scores) VALUES (?1, ?2, ?3, ?4)

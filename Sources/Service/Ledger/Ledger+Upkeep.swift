@@ -40,6 +40,29 @@ extension Ledger {
     return forgotten
   }
 
+  /// Learns which answers there are, so that `answer` need not look for those that there are not.
+  ///
+  /// Works in short steps; `pause` is called between them and ends the work with false.
+  package func rememberAnswers(pause: () -> Bool = { true }) throws(LedgerError) {
+    guard !answered.isComplete else { return }
+    var next = try bound("SELECT min(key) FROM answers")
+    let last = try bound("SELECT max(key) FROM answers")
+    while next <= last {
+      let start = next
+      next += Self.upkeepRows
+      try asking { (database) throws(LedgerError) in
+        let query = try database.statement(
+          "SELECT sha256, model FROM answers WHERE key >= ?1 AND key < ?2", as: "remember answers")
+        defer { query.reset() }
+        try query.bind(1, start)
+        try query.bind(2, start + Self.upkeepRows)
+        while try query.step() { answered.insert(sha256: query.text(0), modelDigest: query.text(1)) }
+      }
+      guard pause() else { return }
+    }
+    answered.becomeComplete()
+  }
+
   private func bound(_ sql: String) throws(LedgerError) -> Int64 {
     try asking { (database) throws(LedgerError) in try database.integer(sql, as: "prune") }
   }

@@ -17,6 +17,8 @@ package final class Ledger: @unchecked Sendable {
   private let readingDatabase: Database
   private let askingLock = Mutex(())
   private let askingDatabase: Database
+  /// Which bytes and models were never answered.
+  let answered = AnswerFilter()
   /// Which stages the ledger makes wait now; see `patiently`.
   let patience = LedgerPatience()
   /// Keys of the sinks by name; a cache of a table with a handful of rows.

@@ -1,7 +1,8 @@
 internal import Platform
 internal import Synchronization
 
-/// Forgets what the ledger need not know any longer, on a thread `upkeep` of its own, in small steps with rests between.
+/// Learns at the start what the ledger has answered, and forgets what it need not know any longer, on a thread `upkeep`
+/// of its own, in small steps.
 final class Upkeep: Sendable {
   private static let firstAfter = Duration.seconds(60)
   private static let period = Duration.seconds(3600)
@@ -30,6 +31,9 @@ final class Upkeep: Sendable {
   /// Works until stopped.
   func run() {
     var wait = Self.firstAfter
+    heartbeat.begin()
+    _ = try? ledger.rememberAnswers(pause: { !isEnding.isSet })
+    heartbeat.rest()
     while true {
       bell.wait(for: wait)
       if isEnding.isSet { return }
