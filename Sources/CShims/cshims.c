@@ -63,6 +63,8 @@ int64_t lookout_file_system_magic(const char *path) {
 
 uint64_t lookout_heap_bytes_in_use(void) { return mallinfo2().uordblks; }
 
+void lookout_heap_trim(void) { malloc_trim(0); }
+
 static void pass_on(int number, siginfo_t *info, void *context) {
   (void)info;
   const int kept = errno;

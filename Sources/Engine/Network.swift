@@ -104,13 +104,15 @@ extension QuantizedPlan: NetworkPlan {
 }
 
 extension WeightsFile {
-  /// The file's network, ready to run.
+  /// The file's network, ready to run; `lanes` make it so together.
   ///
   /// - Throws: `EngineError.graph` or `.tensor` when graph and weights contradict each other, `.graph` when bytes are asked
   ///   of a file that was not quantized.
-  package func network(precision: Precision = .automatic) throws(EngineError) -> any Network {
+  package func network(
+    precision: Precision = .automatic, lanes: LaneGroup = .alone
+  ) throws(EngineError) -> any Network {
     switch precision {
-    case .automatic where quantization == nil, .fp32: return try CompiledNetwork(graph: graph, weights: self)
+    case .automatic where quantization == nil, .fp32: return try CompiledNetwork(graph: graph, weights: self, lanes: lanes)
     case .automatic, .int8:
       guard let quantization else {
         throw .graph(node: "", reason: "\(path) was not quantized; make an int8 model of it with 'lookout quantize'")

@@ -11,7 +11,20 @@ package enum Scores {
   ) -> [(index: Int, probability: Float)] {
     guard let most = row.max() else { return [] }
     let sum = areProbabilities ? 1 : row.reduce(Float(0)) { $0 + expf($1 - most) }
-    let order = row.indices.sorted { (row[$0], $1) > (row[$1], $0) }
-    return order.prefix(k).map { (index: $0, probability: areProbabilities ? row[$0] : expf(row[$0] - most) / sum) }
+    return best(row, k).map { (index: $0, probability: areProbabilities ? row[$0] : expf(row[$0] - most) / sum) }
+  }
+
+  /// The places of the `k` largest numbers, in one pass.
+  private static func best(_ row: UnsafeBufferPointer<Float>, _ k: Int) -> [Int] {
+    var best: [Int] = []
+    best.reserveCapacity(min(k, row.count) + 1)
+    for index in row.indices {
+      var rank = best.count
+      while rank > 0, row[index] > row[best[rank - 1]] { rank -= 1 }
+      guard rank < k else { continue }
+      best.insert(index, at: rank)
+      if best.count > k { best.removeLast() }
+    }
+    return best
   }
 }

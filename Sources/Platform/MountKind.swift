@@ -22,6 +22,9 @@ package enum MountKind {
 
 /// What the process costs.
 package enum Memory {
+  /// Returns to the kernel what was freed (`malloc_trim`), after work that allocated much and left little.
+  package static func giveBack() { lookout_heap_trim() }
+
   /// Bytes of the process that are in memory (`/proc/self/statm`); 0 where that cannot be read.
   package static func residentBytes() -> Int {
     guard let bytes = try? AtomicFile.read(Path("/proc/self/statm"), limit: 200) else { return 0 }

@@ -1,4 +1,5 @@
 internal import Engine
+internal import Glibc
 internal import Hashing
 internal import Imaging
 internal import Platform
@@ -22,7 +23,7 @@ final class PictureModel: Sendable {
       let weights = try WeightsFile.open(path: path)
       digest = weights.digest
       labels = weights.labels
-      network = try weights.network()
+      network = try PictureModel.network(of: weights)
       do throws(ImagingError) {
         preprocessing = try Preprocessing(json: weights.preprocessingJSON)
       } catch {
@@ -36,6 +37,7 @@ final class PictureModel: Sendable {
       if case .file = error { throw .input("\(error)") }
       throw .data("\(error)")
     }
+    Memory.giveBack()
     let shape = network.inputShape
     let output = preprocessing.output
     guard output.height == shape.h, output.width == shape.w, preprocessing.channels.count == shape.c else {
@@ -43,6 +45,14 @@ final class PictureModel: Sendable {
         "\(path): the preprocessing gives \(preprocessing.channels.count)×\(output.height)×\(output.width) numbers, "
           + "the network takes \(shape.c)×\(shape.h)×\(shape.w); import the weights anew")
     }
+  }
+}
+
+extension PictureModel {
+  /// Makes a file's network ready on every processor.
+  static func network(of weights: WeightsFile) throws(EngineError) -> any Network {
+    let pool = LanePool(count: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), name: "load")
+    return try weights.network(lanes: LaneGroup(count: pool.count, run: pool.run, synchronize: pool.synchronize))
   }
 }
 

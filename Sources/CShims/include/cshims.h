@@ -44,6 +44,9 @@ int64_t lookout_file_system_magic(const char *_Nonnull path);
 /// Bytes that the C heap has given out and not got back (`mallinfo2`, which the Glibc module lacks).
 uint64_t lookout_heap_bytes_in_use(void);
 
+/// Gives memory that the C heap holds and does not use back to the kernel (`malloc_trim`, which the Glibc module lacks).
+void lookout_heap_trim(void);
+
 /// Makes any thread that gets this signal block it from then on and give it back to the process, for the thread that
 /// waits for it (sigaction(2), kill(2), sigtimedwait(2)).
 void lookout_pass_signal_to_waiting_thread(int number);

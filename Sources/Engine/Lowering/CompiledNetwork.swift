@@ -16,14 +16,17 @@ package final class CompiledNetwork: Sendable {
 
   /// Folds, fuses, chooses and packs.
   ///
+  /// `lanes` pack together, and then `source` must allow several threads to read it at once.
+  ///
   /// - Throws: `EngineError.graph` or `.tensor` when graph and weights contradict each other.
   package init(
-    graph: Graph, weights source: some TensorSource, options: EngineOptions = EngineOptions()
+    graph: Graph, weights source: some TensorSource, options: EngineOptions = EngineOptions(),
+    lanes: LaneGroup = .alone
   ) throws(EngineError) {
     var drafts = try Draft(graph: graph, source: source)
     try drafts.build(fusesDepthwise: options.products != .openBLAS)
     let packing = Packing(drafts, source, options)
-    steps = try packing.steps()
+    steps = try packing.steps(lanes)
     inputShape = graph.inputShape
     values = drafts.values
     outputValue = drafts.outputValue

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// Turns drafts into steps: reads the weights, folds batch norm into them, chooses algorithms, packs.
 struct Packing<Source: TensorSource> {
   private let draft: Draft
@@ -12,10 +14,26 @@ struct Packing<Source: TensorSource> {
     kernels = options.instructionSet.kernels
   }
 
-  func steps() throws(EngineError) -> [Step] {
+  /// Packs on all lanes at once, a step at a time each, the largest first.
+  func steps(_ lanes: LaneGroup) throws(EngineError) -> [Step] {
+    let sizes = draft.steps.map { source.extents(ofTensor: "\($0.name).weight")?.reduce(1, *) ?? 0 }
+    let order = draft.steps.indices.sorted { sizes[$0] > sizes[$1] }
+    let next = Atomic(0)
+    var kernels = [Result<(any StepKernel)?, EngineError>](repeating: .success(nil), count: order.count)
+    kernels.withUnsafeMutableBufferPointer { kernels in
+      lanes.run { _ in
+        while case let place = next.wrappingAdd(1, ordering: .relaxed).oldValue, place < order.count {
+          do throws(EngineError) {
+            kernels[order[place]] = .success(try kernel(draft.steps[order[place]]))
+          } catch {
+            kernels[order[place]] = .failure(error)
+          }
+        }
+      }
+    }
     var steps: [Step] = []
-    for step in draft.steps {
-      if let kernel = try kernel(step) { steps.append(Step(name: step.name, kernel: kernel)) }
+    for (step, kernel) in zip(draft.steps, kernels) {
+      if let kernel = try kernel.get() { steps.append(Step(name: step.name, kernel: kernel)) }
     }
     return steps
   }

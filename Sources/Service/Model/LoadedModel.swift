@@ -31,10 +31,10 @@ package final class LoadedModel: Sendable {
 
   /// Opens, validates and compiles a weights file, and proves it on its canary.
   ///
-  /// `slotCount`: how many decoded pictures may be in memory at once.
+  /// `slotCount`: how many decoded pictures may be in memory at once. `loaders`: how many threads make the network ready.
   ///
   /// - Throws: `ServiceError.model` naming the file and what is wrong; nothing else is changed by a bad file.
-  package init(settings: ModelSettings, slotCount: Int) throws(ServiceError) {
+  package init(settings: ModelSettings, slotCount: Int, loaders: Int = 1) throws(ServiceError) {
     var place = settings.file
     do {
       // From a copy, as a writer may cut the file short at any time, which ends a process that has it mapped.
@@ -42,7 +42,10 @@ package final class LoadedModel: Sendable {
       place = snapshot.path
       identity = snapshot.status.identity
       let weights = try WeightsFile.open(path: snapshot.path)
-      network = try weights.network(precision: settings.precision)
+      let pool = LanePool(count: loaders, name: "load")
+      network = try weights.network(
+        precision: settings.precision,
+        lanes: LaneGroup(count: pool.count, run: pool.run, synchronize: pool.synchronize))
       weightBytes = weights.table.entries.reduce(0) { $0 + $1.extents.reduce(4, *) }
       preprocessing = try Preprocessing(json: weights.preprocessingJSON)
       labels = weights.labels
@@ -62,6 +65,7 @@ package final class LoadedModel: Sendable {
       let reason = "\(error)".replacing("\(place): ", with: "").replacing(place, with: settings.file)
       throw .model(name: settings.name, file: settings.file, reason: reason)
     }
+    Memory.giveBack()
     guard preprocessing.outputCount == network.inputShape.countPerImage else {
       throw .model(
         name: settings.name, file: settings.file,

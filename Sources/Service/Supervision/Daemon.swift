@@ -92,7 +92,8 @@ package final class Daemon {
       {
         models[settings.name] = model
       } else {
-        models[settings.name] = try LoadedModel(settings: settings, slotCount: slots)
+        models[settings.name] = try LoadedModel(
+          settings: settings, slotCount: slots, loaders: configuration.daemon.workers)
       }
     }
     return models
