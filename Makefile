@@ -40,8 +40,15 @@ bench: build ## measure this build on this machine
 
 PYTHON ?= python3
 MODELS ?= /tmp/networks
-bench-peers: build ## compare with other engines; see benchmarks/README.md for what PYTHON and MODELS need
-	$(PYTHON) benchmarks/peers/run.py --models '$(MODELS)'
+PHOTOS ?= /tmp/photos
+bench-peers: build ## compare with other engines; see benchmarks/README.md for what PYTHON, MODELS and PHOTOS need
+	$(PYTHON) benchmarks/peers/run.py --models '$(MODELS)' --photos '$(PHOTOS)/500x375'
+	$(PYTHON) benchmarks/peers/run.py --models '$(MODELS)' --photos '$(PHOTOS)/500x375' --batch 1 --precision fp32 resnet18
+	$(PYTHON) benchmarks/peers/run.py --models '$(MODELS)' --photos '$(PHOTOS)/500x375' --lookout-engine openblas \
+	  --peers onnxruntime,openvino --precision fp32 resnet18
+	$(PYTHON) benchmarks/peers/footprint.py --models '$(MODELS)' --photos '$(PHOTOS)/500x375'
+	$(PYTHON) benchmarks/peers/folders.py --models '$(MODELS)' \
+	  --photos '$(PHOTOS)/500x375,$(PHOTOS)/1920x1080,$(PHOTOS)/4000x3000'
 TARGET  ?= imaging
 SECONDS ?= 60
 fuzz: setup ## fuzz a reader of strangers' bytes: TARGET=imaging SECONDS=60

@@ -1,166 +1,188 @@
 """Compares Lookout with its peers, network by network: answers first, then speed, window by window in turn.
 
-    run.py --models FOLDER [--peers onnxruntime,openvino,pytorch] [--batch 8] [--threads 2] [--rounds 5] [--seconds 1]
-           [--results benchmarks/results/peers.json] [NAME…]
+    run.py --models FOLDER --photos FOLDER [--peers onnxruntime,openvino] [--precision fp32,int8] [--batch best|1|8|32]
+           [--lookout-form best|replicas|lanes] [--lookout-engine auto|openblas] [--threads 2] [--pairs 5]
+           [--seconds 0.7] [--results benchmarks/results/peers.json] [NAME…]
 
-Each round measures Lookout, then the peer (A B A B …); the ratio is taken pair by pair and its median counts. Before each
-window the machine's matrix products are timed; a pair in which they ran below four fifths of the best seen is dropped.
-Peers run without a network (`unshare -n`, as root). Results of a network, batch and peer replace older ones in the file,
-so an interrupted comparison is taken up by naming what is missing. Needs what networks.py and peer.py need.
+For each network every engine first runs at each of its settings, batches of 1, 8 and 32 and the ways to use it, for one
+short window; its best is then compared. Each pair of windows measures Lookout, then the peer (A B A B …); the ratio is
+taken pair by pair and its median counts. Before each window the machine's matrix products are timed; a pair in which they
+ran below four fifths of the best seen is dropped, and too many of those are an error.
+
+Answers are to the same tensors of the photos. In floats Lookout's must have a cosine of 0.9999 to the peer's on each
+photo; in bytes the cosine of each to ONNX Runtime's floats is written down. Peers run without a network (`unshare -n`, as
+root). Results replace older ones of the same network, precision, threads, batch and peer, so an interrupted comparison is
+taken up by naming what is missing. Needs what networks.py made.
 """
 import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
 import numpy
-from PIL import Image
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+import inputs
+import table
+from engines import SUFFIXES, Engine, cosine
 
-
-class Peer:
-    def __init__(self, name, stem, batch, threads):
-        bare = ["unshare", "-n"] if os.geteuid() == 0 else []
-        self.process = subprocess.Popen(
-            [*bare, sys.executable, os.path.join(HERE, "peer.py"), name, stem, str(batch), str(threads)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        if self.process.stdout.readline().strip() != "ready":
-            raise RuntimeError(f"{name} did not start")
-
-    def ask(self, line):
-        print(line, file=self.process.stdin, flush=True)
-        return self.process.stdout.readline().strip()
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+PEERS = {"fp32": ("onnxruntime", "openvino", "mnn", "ncnn", "pytorch"), "int8": ("onnxruntime", "openvino")}
 
 
-def lookout_rate(words, stem):
-    out = subprocess.run(
-        [words.lookout, "bench", "engine", "--json", "--model", stem + ".swiftweights", "--batch", str(words.batch),
-         "--threads", str(words.threads), "--rounds", "1", "--seconds", str(words.seconds)],
-        stdout=subprocess.PIPE, text=True, check=True).stdout
-    return json.loads(out.splitlines()[-1])["median"]
-
-
-def products():
+def products(side=512):
     """How fast this machine multiplies just now, one thread, in Gflop/s."""
-    a = numpy.ones((512, 512), numpy.float32)
+    a = numpy.ones((side, side), numpy.float32)
     best = 0.0
-    for _ in range(8):
+    for _ in range(4):
         begun = time.perf_counter()
         a @ a
-        best = max(best, 2 * 512 ** 3 / (time.perf_counter() - begun) / 1e9)
+        best = max(best, 2 * side ** 3 / (time.perf_counter() - begun) / 1e9)
     return best
 
 
-def logits_agree(words, stem, peer):
-    """Cosine of the two engines' log-probabilities over one photo, its mean taken off."""
-    side = 299 if "inception" in stem else 224
-    noise = numpy.random.default_rng(2).integers(0, 256, (9, 9, 3), numpy.uint8)
-    image = Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC)
-    with tempfile.TemporaryDirectory() as folder:
-        # The preprocessing takes the shorter side to `resize` and cuts the middle; a picture of that size is only cut.
-        resize = 342 if side == 299 else 256
-        canvas = Image.new("RGB", (resize, resize))
-        edge = round((resize - side) / 2)
-        canvas.paste(image, (edge, edge))
-        canvas.save(os.path.join(folder, "noise.png"))
-        out = subprocess.run(
-            [words.lookout, "classify", "--json", "--top", "1000", "--model", stem + ".swiftweights",
-             os.path.join(folder, "noise.png")], stdout=subprocess.PIPE, text=True, check=True).stdout
-        ours = numpy.zeros(1000)
-        for prediction in json.loads(out)["predictions"]:
-            ours[prediction["index"]] = numpy.log(max(prediction["score"], 1e-30))
-        pixels = (numpy.asarray(image, numpy.float32) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-        path = os.path.join(folder, "input.npy")
-        numpy.save(path, pixels.transpose(2, 0, 1)[None].astype(numpy.float32))
-        peer.ask("answer " + path)
-        theirs = numpy.load(path + ".out.npy")[0].astype(float)
-    ours -= ours.mean()
-    theirs -= theirs.mean()
-    return float(ours @ theirs / numpy.sqrt((ours @ ours) * (theirs @ theirs)))
+def best_setting(engine, words):
+    """The setting at which an engine is fastest, of those asked for."""
+    settings = engine.settings
+    if words.batch != "best":
+        settings = [(batch, form) for batch, form in settings if batch == min(
+            int(words.batch), max(batch for batch, _ in settings))]
+    if engine.name.startswith("lookout") and words.lookout_form != "best":
+        settings = [(batch, form) for batch, form in settings if form == words.lookout_form]
+    rates = {}
+    for batch, form in settings:
+        engine.setup(batch, words.threads, form)
+        rates[batch, form] = engine.rate(words.seconds / 2)
+    batch, form = max(rates, key=rates.get)
+    engine.setup(batch, words.threads, form)
+    return batch, form
 
 
-def compare(words, name, peer_name):
-    stem = os.path.join(words.models, name)
-    peer = Peer(peer_name, stem, words.batch, words.threads)
+def compare(words, name, precision, lookout, reference, photos, peer_name):
+    peer = Engine(peer_name, words.models, name, precision, words.lookout)
     try:
-        cosine = logits_agree(words, stem, peer)
-        if cosine < 0.999:
-            raise RuntimeError(f"{name}: Lookout and {peer_name} disagree, cosine {cosine:.5f}; speed is not compared")
-        pairs, best, dropped = [], 0.0, 0
-        for _ in range(words.rounds):
+        setting = best_setting(peer, words)
+        with tempfile.TemporaryDirectory() as folder:
+            theirs = peer.answers(photos, folder)
+            ours = lookout.answers(photos, folder)
+        row = {"network": name, "precision": precision, "threads": words.threads, "wanted": f"batch {words.batch}", "batch": lookout.setting[0],
+               "peer": peer_name, "lookout": lookout.name, "lookout_form": lookout.setting[1],
+               "peer_batch": setting[0], "peer_form": setting[1]}
+        if precision == "fp32":
+            row["cosine"] = round(cosine(ours, theirs), 6)
+            if row["cosine"] < 0.9999:
+                raise RuntimeError(f"Lookout and {peer_name} disagree, cosine {row['cosine']}; speed is not compared")
+        else:
+            row["cosine"], row["peer_cosine"] = (round(cosine(each, reference), 5) for each in (ours, theirs))
+        pairs, best = [], 0.0
+        for _ in range(words.pairs):
             before = products()
-            ours = lookout_rate(words, stem)
+            a = lookout.rate(words.seconds)
             between = products()
-            theirs = float(peer.ask(f"run {words.seconds}"))
+            b = peer.rate(words.seconds)
             best = max(best, before, between)
-            pairs.append((ours, theirs, min(before, between)))
+            pairs.append((a, b, min(before, between)))
         kept = [(a, b) for a, b, machine in pairs if machine > 0.8 * best]
-        dropped = len(pairs) - len(kept)
+        if 2 * len(kept) < len(pairs):
+            raise RuntimeError(f"the machine was slow in {len(pairs) - len(kept)} of {len(pairs)} pairs")
     finally:
         peer.close()
-    if not kept:
-        raise RuntimeError("the machine was busy in every window")
     ratios = sorted(a / b for a, b in kept)
     quarter = len(ratios) // 4
     ratio = statistics.median(ratios)
-    return {
-        "network": name, "precision": "fp32", "threads": words.threads, "batch": words.batch, "peer": peer_name,
+    return row | {
         "lookout_rate": round(statistics.median(a for a, _ in kept), 2),
         "peer_rate": round(statistics.median(b for _, b in kept), 2), "ratio": round(ratio, 3),
-        "spread": round((ratios[-1 - quarter] - ratios[quarter]) / ratio, 3), "pairs": len(kept), "dropped": dropped,
-        "cosine": round(cosine, 6), "load": round(os.getloadavg()[0], 2),
+        "spread": round((ratios[-1 - quarter] - ratios[quarter]) / ratio, 3), "pairs": len(kept),
+        "dropped": len(pairs) - len(kept), "load": round(os.getloadavg()[0], 2),
     }
 
 
-def store(path, found):
-    """Keeps the file whole and sorted, and a table beside it."""
-    known = json.load(open(path)) if os.path.exists(path) else []
+def cosines(row):
+    return f"{row['cosine']:.4f}" + (f" ({row['peer_cosine']:.4f})" if "peer_cosine" in row else "")
 
-    def key(row):
-        return row["network"], row["precision"], row["threads"], row["batch"], row["peer"]
-    rows = sorted([row for row in known if key(row) != key(found)] + [found], key=key)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    json.dump(rows, open(path, "w"), indent=1)
-    with open(os.path.splitext(path)[0] + ".md", "w") as out:
-        out.write("| network | batch | threads | peer | Lookout, images/s | peer, images/s | ratio | spread |\n")
-        out.write("|---|---|---|---|---|---|---|---|\n")
-        for row in rows:
-            out.write(f"| {row['network']} | {row['batch']} | {row['threads']} | {row['peer']} | {row['lookout_rate']:.1f} "
-                      f"| {row['peer_rate']:.1f} | {row['ratio']:.2f} | {100 * row['spread']:.0f} % |\n")
+
+COLUMNS = {
+    "network": lambda row: row["network"], "precision": lambda row: row["precision"],
+    "threads": lambda row: str(row["threads"]), "Lookout": lambda row: row["lookout"].removeprefix("lookout-"),
+    "batch, form": lambda row: f"{row['batch']} {row['lookout_form']}",
+    "images/s": lambda row: f"{row['lookout_rate']:.1f}", "peer": lambda row: row["peer"],
+    "its batch, form": lambda row: f"{row['peer_batch']} {row['peer_form']}",
+    "its images/s": lambda row: f"{row['peer_rate']:.1f}", "ratio": lambda row: f"**{row['ratio']:.2f}**",
+    "spread": lambda row: f"{100 * row['spread']:.0f} %", "cosine (peer's)": cosines,
+}
+KEY = ("network", "precision", "lookout", "threads", "peer", "wanted")
+
+
+def networks(words, precision):
+    suffix = ".int8.swiftweights" if precision == "int8" else ".swiftweights"
+    there = {file.removesuffix(suffix) for file in os.listdir(words.models) if file.endswith(suffix)}
+    if precision == "fp32":
+        there = {name for name in there if not name.endswith(".int8")}
+    return [name for name in words.names if name in there] if words.names else sorted(there)
+
+
+def measure(words, name, precision):
+    """All peers on one network; gives how many comparisons failed."""
+    failed = 0
+    photos = inputs.tensors(words.photos, name, count=8)
+    reference = None
+    if precision == "int8":
+        floats = Engine("onnxruntime", words.models, name, "fp32", words.lookout)
+        floats.setup(1, words.threads, "default")
+        with tempfile.TemporaryDirectory() as folder:
+            reference = floats.answers(photos, folder)
+        floats.close()
+    own = "lookout" if words.lookout_engine == "auto" else "lookout-" + words.lookout_engine
+    lookout = Engine(own, words.models, name, precision, words.lookout)
+    try:
+        lookout.setting = best_setting(lookout, words)
+        for peer in words.peers or PEERS[precision]:
+            if peer not in PEERS[precision]:
+                continue
+            try:
+                row = compare(words, name, precision, lookout, reference, photos, peer)
+            except RuntimeError as error:
+                failed += 1
+                print(f"{name}, {precision}, {peer}: {error}", flush=True)
+                continue
+            table.store(words.results, row, KEY, COLUMNS)
+            print(json.dumps(row), flush=True)
+    finally:
+        lookout.close()
+    return failed
 
 
 def main():
     words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     words.add_argument("names", nargs="*")
     words.add_argument("--models", required=True)
-    words.add_argument("--peers", default="onnxruntime,openvino,pytorch")
-    words.add_argument("--batch", type=int, default=8)
+    words.add_argument("--photos", required=True)
+    words.add_argument("--peers", type=lambda text: text.split(","))
+    words.add_argument("--precision", type=lambda text: text.split(","), default=["fp32", "int8"])
+    words.add_argument("--batch", choices=["best", "1", "8", "32"], default="best")
+    words.add_argument("--lookout-form", choices=["best", "replicas", "lanes"], default="best")
+    words.add_argument("--lookout-engine", choices=["auto", "openblas"], default="auto")
     words.add_argument("--threads", type=int, default=2)
-    words.add_argument("--rounds", type=int, default=5)
-    words.add_argument("--seconds", type=float, default=1)
+    words.add_argument("--pairs", type=int, default=5)
+    words.add_argument("--seconds", type=float, default=0.7)
     words.add_argument("--lookout", default=".build/release/lookout")
     words.add_argument("--results", default="benchmarks/results/peers.json")
     words = words.parse_args()
+    unknown = set(words.peers or []) - set(SUFFIXES)
+    if unknown:
+        raise SystemExit(f"no such peer: {', '.join(sorted(unknown))}; there are {', '.join(SUFFIXES)}")
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    names = words.names or sorted(n[:-13] for n in os.listdir(words.models) if n.endswith(".swiftweights"))
-    for name in names:
-        for peer in words.peers.split(","):
+    failed = 0
+    for precision in words.precision:
+        for name in networks(words, precision):
             try:
-                row = compare(words, name, peer)
-            except (RuntimeError, subprocess.CalledProcessError) as error:
-                print(f"{name}, {peer}: {error}", flush=True)
-                continue
-            store(words.results, row)
-            print(json.dumps(row), flush=True)
+                failed += measure(words, name, precision)
+            except RuntimeError as error:
+                failed += 1
+                print(f"{name}, {precision}: {error}", flush=True)
+    sys.exit(1 if failed else 0)
 
 
 main()

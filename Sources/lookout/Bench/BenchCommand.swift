@@ -1,6 +1,7 @@
 internal import Engine
 internal import FoundationEssentials
 internal import Glibc
+internal import Platform
 
 /// `lookout bench`: how fast this installation is on this machine.
 struct BenchCommand {
@@ -19,6 +20,7 @@ struct BenchCommand {
 
   static func run(_ words: [String]) throws(Failure) {
     if words.first == "training" { return try TrainingBench.run(Array(words.dropFirst())) }
+    if words.first == "driven" { return try DrivenBench.run(Array(words.dropFirst())) }
     let broken = try BenchCommand(words).measure().filter { !$0.isKept }
     if !broken.isEmpty { throw .data("\(broken.map(\.name).joined(separator: ", ")): above the bar") }
   }
@@ -91,14 +93,25 @@ struct BenchCommand {
     }
     for path in models {
       let benches = DaemonBenches(model: try Self.absolute(path), photos: try BenchPhotos(photos), scratch: scratch)
-      if wanted.contains("pipeline") {
-        take(try benches.pipeline(count: count ?? 200, rounds: compute.rounds, workers: threads.last ?? 1))
+      for folder in wanted.contains("pipeline") ? photos : [] {
+        for measurement in try pipeline(path, folder) { take(measurement) }
       }
       if wanted.contains("start") { take(try benches.start(rounds: count ?? 10)) }
       if wanted.contains("latency") { take(try benches.latency(count: count ?? 300)) }
       if wanted.contains("memory") { for measurement in try benches.memory(count: count ?? 1000) { take(measurement) } }
     }
     return finish(all)
+  }
+
+  /// A folder's photos through a daemon; its batches have at most the eight images that are the configuration's default.
+  private func pipeline(_ path: String, _ folder: String) throws(Failure) -> [Measurement] {
+    let photos = try BenchPhotos([folder])
+    let model = try PictureModel(path: path)
+    let workers = threads.last ?? 1
+    return try DaemonBenches(model: try Self.absolute(path), photos: photos, scratch: scratch).pipeline(
+      Path(folder).lastComponent.isEmpty ? folder : String(decoding: Path(folder).lastComponent, as: UTF8.self),
+      count: count ?? 200, rounds: compute.rounds, workers: workers
+    ) { () throws(Failure) in try compute.parts(photos, model, batch: 8, threads: workers) }
   }
 
   /// The table, and how busy the machine was besides.

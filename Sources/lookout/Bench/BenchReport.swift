@@ -10,13 +10,20 @@ struct Measurement {
   let unit: String
   /// At least one, in the order taken.
   let samples: [Double]
-  /// The bar that the median, or for latency the 99th percentile, must keep; nil without one.
+  /// What the measurement must keep; nil without a promise.
   var bar: Bar?
 
   /// A promise about one statistic of a measurement.
   struct Bar {
     let statistic: Statistic
-    let below: Double
+    let limit: Double
+    let isLowest: Bool
+
+    init(statistic: Statistic, below limit: Double) { (self.statistic, self.limit, isLowest) = (statistic, limit, false) }
+
+    init(statistic: Statistic, atLeast limit: Double) { (self.statistic, self.limit, isLowest) = (statistic, limit, true) }
+
+    var text: String { "\(statistic.rawValue) \(isLowest ? "≥" : "<") \(Measurement.text(limit))" }
   }
 
   enum Statistic: String { case median, p99, max }
@@ -54,7 +61,10 @@ struct Measurement {
   }
 
   /// Whether the bar holds; true without one.
-  var isKept: Bool { bar.map { value(of: $0.statistic) < $0.below } ?? true }
+  var isKept: Bool {
+    guard let bar else { return true }
+    return bar.isLowest ? value(of: bar.statistic) >= bar.limit : value(of: bar.statistic) < bar.limit
+  }
 
   /// The measurement as one line of JSON.
   var json: [UInt8] {
@@ -80,7 +90,7 @@ struct Measurement {
     }
     if let bar {
       json.key("bar")
-      json.value("\(bar.statistic.rawValue) < \(bar.below) \(unit)")
+      json.value("\(bar.text) \(unit)")
       json.key("kept")
       json.value(isKept)
     }
@@ -92,7 +102,7 @@ struct Measurement {
     [
       ([name] + conditions.map(\.value)).joined(separator: " "), unit, Self.text(quantile(0.5)),
       Self.text(quantile(0.99)), Self.text(quantile(1)), "\(Int((spread * 100).rounded())) %", "\(samples.count)",
-      bar.map { "\($0.statistic.rawValue) < \(Self.text($0.below)) \(isKept ? "kept" : "BROKEN")" } ?? "",
+      bar.map { "\($0.text) \(isKept ? "kept" : "BROKEN")" } ?? "",
     ]
   }
 

@@ -59,6 +59,14 @@ struct ComputeBenches {
       samples: rates(of: [{ preparer.prepareNext() }], each: 1))
   }
 
+  /// Images a second if the same threads decoded each photo and computed it in whole batches, and did nothing else.
+  func parts(_ photos: BenchPhotos, _ model: PictureModel, batch: Int, threads: Int) throws(Failure) -> Double {
+    let once = ComputeBenches(seconds: seconds, rounds: 1)
+    let decoded = try once.decode(photos, model, isFull: false).quantile(0.5) * Double(threads)
+    let computed = try once.engine(model, batch: batch, threads: threads).quantile(0.5)
+    return 1 / (1 / decoded + 1 / computed)
+  }
+
   /// How fast this machine multiplies at this moment: the limit that other measurements are read against.
   func machine(threads: Int) -> Measurement {
     let products = (0..<threads).map { _ in MatrixLibrary.Exercise(side: 384) }
@@ -69,26 +77,31 @@ struct ComputeBenches {
       samples: rates.map { $0 * products[0].operations / 1e9 })
   }
 
-  /// Work done a second, all threads together: each thread repeats its own step until the time is over.
   private func rates(of steps: [@Sendable () -> Void], each: Int) -> [Double] {
-    (0..<rounds).map { _ in
-      let gate = Gate()
-      let threads = steps.enumerated().map { number, step in
-        OwnedThread(name: "bench-\(number)") {
-          while !gate.isOver.load(ordering: .relaxed) {
-            step()
-            gate.steps.wrappingAdd(1, ordering: .relaxed)
-          }
+    (0..<rounds).map { _ in WorkRate.measured(of: steps, each: each, seconds: seconds) }
+  }
+}
+
+/// Work done a second, all threads together: each thread repeats its own step until the time is over.
+enum WorkRate {
+  /// `each`: how much one step does.
+  static func measured(of steps: [@Sendable () -> Void], each: Int, seconds: Double) -> Double {
+    let gate = Gate()
+    let threads = steps.enumerated().map { number, step in
+      OwnedThread(name: "bench-\(number)") {
+        while !gate.isOver.load(ordering: .relaxed) {
+          step()
+          gate.steps.wrappingAdd(1, ordering: .relaxed)
         }
       }
-      let begun = Clock.monotonicNanoseconds()
-      Clock.pause(milliseconds: Int(seconds * 1000))
-      gate.isOver.store(true, ordering: .relaxed)
-      for thread in threads { thread.join() }
-      // The last steps run past the end, so the time is taken when all threads are done.
-      let taken = Double(Clock.monotonicNanoseconds() - begun) / 1e9
-      return Double(gate.steps.load(ordering: .relaxed) * each) / taken
     }
+    let begun = Clock.monotonicNanoseconds()
+    Clock.pause(milliseconds: Int(seconds * 1000))
+    gate.isOver.store(true, ordering: .relaxed)
+    for thread in threads { thread.join() }
+    // The last steps run past the end, so the time is taken when all threads are done.
+    let taken = Double(Clock.monotonicNanoseconds() - begun) / 1e9
+    return Double(gate.steps.load(ordering: .relaxed) * each) / taken
   }
 
   private final class Gate: Sendable {

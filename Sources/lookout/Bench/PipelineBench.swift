@@ -4,10 +4,17 @@ internal import Platform
 
 extension DaemonBenches {
   /// A folder of photos through the whole daemon into one CSV file, images a second: from the first rename into the
-  /// inbox until the last row stands in the file.
-  func pipeline(count: Int, rounds: Int, workers: Int) throws(Failure) -> Measurement {
+  /// inbox until the last row stands in the file; and what share that is of what its parts would do.
+  ///
+  /// `parts` measures how many images a second these processors decode and compute without a daemon; it is asked before
+  /// each round, so that both see the same machine.
+  func pipeline(
+    _ name: String, count: Int, rounds: Int, workers: Int, parts: () throws(Failure) -> Double
+  ) throws(Failure) -> [Measurement] {
     var samples: [Double] = []
+    var shares: [Double] = []
     for _ in 0..<rounds {
+      let alone = try parts()
       let daemon = try BenchDaemon(
         .init(model: model, workers: workers, sinks: ["csv"], moves: false), below: scratch)
       let warmUp = min(count, 4 * workers)
@@ -20,11 +27,17 @@ extension DaemonBenches {
       for name in names[warmUp...] { try Self.rename(name, from: daemon.staging, to: daemon.inbox) }
       try waitForRows(names.count, daemon)
       samples.append(Double(count) * 1e9 / Double(Clock.monotonicNanoseconds() - begun))
+      shares.append(samples[samples.count - 1] / alone)
       try daemon.stop()
     }
-    return Measurement(
-      "folder to CSV rows", [("photos", "\(count) photos"), ("workers", "\(workers) workers")], unit: "images/s",
-      samples: samples)
+    let conditions = [
+      (name: "folder", value: name), (name: "photos", value: "\(count) photos"),
+      (name: "workers", value: "\(workers) workers"),
+    ]
+    return [
+      Measurement("share of its parts", conditions, unit: "", samples: shares, bar: .init(statistic: .median, atLeast: 0.93)),
+      Measurement("folder to CSV rows", conditions, unit: "images/s", samples: samples),
+    ]
   }
 
   private func waitForRows(_ count: Int, _ daemon: BenchDaemon) throws(Failure) {

@@ -1,0 +1,129 @@
+internal import Engine
+internal import FoundationEssentials
+internal import Glibc
+internal import Platform
+
+/// `lookout bench driven`: a network that measures and answers as it is told, line by line on standard input.
+///
+/// For whoever measures it in turn with other engines, all of them loaded and warm: `benchmarks/peers/run.py`.
+///
+/// - `setup BATCH THREADS FORM` makes plans: `replicas` gives each thread a batch of its own, `lanes` has all threads
+///   work on one; it is answered by `ready`.
+/// - `run SECONDS` is answered by images a second.
+/// - `answer FILE`, a file of N×C×H×W floats as they lie in memory, is answered by `written` when FILE.out has the
+///   network's N answers.
+struct DrivenBench {
+  private let network: any Network
+  private var setup: Setup?
+
+  /// The plans under measurement.
+  private struct Setup {
+    let batch: Int
+    let runners: [BatchRunner]
+
+    func run(for seconds: Double) -> Double {
+      WorkRate.measured(of: runners.map { runner in { runner.runOnce() } }, each: batch, seconds: seconds)
+    }
+  }
+
+  static func run(_ words: [String]) throws(Failure) {
+    let arguments = try Arguments(words, options: ["--model", "--engine"], switches: [])
+    guard arguments.operands.isEmpty else { throw .usage("bench driven takes no operands") }
+    let path = try arguments.required("--model")
+    let isLibrary = arguments["--engine"] == "openblas"
+    guard isLibrary || ["auto", nil].contains(arguments["--engine"]) else {
+      throw .usage("--engine is auto or openblas")
+    }
+    MatrixLibrary.useOneThread()
+    let network: any Network
+    do throws(EngineError) {
+      try MatrixLibrary.prove()
+      let weights = try WeightsFile.open(path: path)
+      network =
+        isLibrary
+        ? try CompiledNetwork(graph: weights.graph, weights: weights, options: EngineOptions(products: .openBLAS))
+        : try PictureModel.network(of: weights)
+    } catch {
+      if case .file = error { throw .input("\(error)") }
+      throw .data("\(error)")
+    }
+    Memory.giveBack()
+    var bench = DrivenBench(network: network)
+    while let line = readLine() {
+      print(try bench.obey(line))
+      // Who waits for the answer reads from a pipe.
+      fflush(nil)
+    }
+  }
+
+  private mutating func obey(_ line: String) throws(Failure) -> String {
+    let words = line.split(separator: " ").map(String.init)
+    switch (words.first, words.count) {
+    case ("setup", 4):
+      guard let batch = Int(words[1]), let threads = Int(words[2]), (1...256).contains(batch),
+        (1...256).contains(threads)
+      else { break }
+      setup = try Self.setup(network, batch: batch, threads: threads, form: words[3])
+      return "ready"
+    case ("run", 2):
+      guard let setup, let seconds = Double(words[1]), seconds > 0, seconds <= 60 else { break }
+      return "\(setup.run(for: seconds))"
+    case ("answer", 2):
+      try answer(words[1])
+      return "written"
+    default: break
+    }
+    throw .usage("'\(line)' is neither setup BATCH THREADS FORM, run SECONDS after it, nor answer FILE")
+  }
+
+  private static func setup(_ network: any Network, batch: Int, threads: Int, form: String) throws(Failure) -> Setup {
+    do throws(EngineError) {
+      switch form {
+      case "replicas":
+        var runners: [BatchRunner] = []
+        for _ in 0..<threads { runners.append(try BatchRunner(network: network, batch: batch)) }
+        for runner in runners { runner.runOnce() }
+        return Setup(batch: batch, runners: runners)
+      case "lanes":
+        guard let network = network as? CompiledNetwork else { break }
+        let pool = LanePool(count: threads, name: "lane")
+        let lanes = LaneGroup(count: threads, run: pool.run, synchronize: pool.synchronize)
+        let runner = BatchRunner(
+          try InferencePlan(network: network, batchCapacity: batch, lanes: lanes), batch: batch)
+        runner.runOnce()
+        return Setup(batch: batch, runners: [runner])
+      default: break
+      }
+    } catch {
+      throw .data("\(error)")
+    }
+    throw .usage("a network in floats computes as replicas or lanes, one in bytes as replicas, not as '\(form)'")
+  }
+
+  private func answer(_ path: String) throws(Failure) {
+    guard let bytes = FileManager.default.contents(atPath: path) else { throw .input("\(path): cannot be read") }
+    let shape = network.inputShape
+    let each = shape.countPerImage * 4
+    guard !bytes.isEmpty, bytes.count % each == 0 else {
+      throw .data("\(path): \(bytes.count) bytes are no number of \(shape.c)×\(shape.h)×\(shape.w) floats")
+    }
+    var answers: [Float] = []
+    do throws(EngineError) {
+      let plan = try network.plan(batchCapacity: 1)
+      for start in stride(from: 0, to: bytes.count, by: each) {
+        let planar = bytes[start..<start + each].withUnsafeBytes { bytes in
+          (0..<shape.countPerImage).map { bytes.loadUnaligned(fromByteOffset: $0 * 4, as: Float.self) }
+        }
+        answers += plan.answer(to: shape.channelsLast(planar))
+      }
+    } catch {
+      throw .data("\(error)")
+    }
+    do throws(PlatformError) {
+      try FileDescriptor.open(Path(path + ".out"), flags: [.writeOnly, .create, .truncate], mode: 0o644)
+        .writeAll(answers.withUnsafeBytes { Array($0) })
+    } catch {
+      throw .output("\(error)")
+    }
+  }
+}
