@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -62,6 +63,13 @@ int64_t lookout_file_system_magic(const char *path) {
 }
 
 uint64_t lookout_heap_bytes_in_use(void) { return mallinfo2().uordblks; }
+
+void lookout_random(void *bytes, size_t count) {
+  for (size_t done = 0; done < count;) {
+    const ssize_t got = getrandom((char *)bytes + done, count - done, 0);
+    if (got > 0) done += (size_t)got;
+  }
+}
 
 void lookout_heap_trim(void) { malloc_trim(0); }
 

@@ -44,6 +44,9 @@ int64_t lookout_file_system_magic(const char *_Nonnull path);
 /// Bytes that the C heap has given out and not got back (`mallinfo2`, which the Glibc module lacks).
 uint64_t lookout_heap_bytes_in_use(void);
 
+/// Fills memory with the kernel's random bytes (`getrandom`, which the Glibc module lacks).
+void lookout_random(void *_Nonnull bytes, size_t count);
+
 /// Gives memory that the C heap holds and does not use back to the kernel (`malloc_trim`, which the Glibc module lacks).
 void lookout_heap_trim(void);
 
