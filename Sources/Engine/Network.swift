@@ -112,7 +112,8 @@ extension WeightsFile {
     precision: Precision = .automatic, lanes: LaneGroup = .alone
   ) throws(EngineError) -> any Network {
     switch precision {
-    case .automatic where quantization == nil, .fp32: return try CompiledNetwork(graph: graph, weights: self, lanes: lanes)
+    case .automatic where quantization == nil, .fp32:
+      return try CompiledNetwork(graph: graph, weights: self, lanes: lanes)
     case .automatic, .int8:
       guard let quantization else {
         throw .graph(node: "", reason: "\(path) was not quantized; make an int8 model of it with 'lookout quantize'")

@@ -1,5 +1,6 @@
-/// Elements in lanes that leave in batches of one lane: which lane is ripe at which moment. A value without clock or lock.
+/// Elements in lanes that leave in batches of one lane: which lane is ripe at which moment.
 ///
+/// A value without clock or lock.
 /// A lane is ripe when it holds a whole batch, when its oldest element has waited as long as the lane may linger, or when
 /// everything is closed. Of the ripe lanes the one goes first that was served the longest time ago, so that each gets its
 /// turn, however full another is.

@@ -1,7 +1,7 @@
 /// A bounded queue whose elements lie in lanes and leave in batches of one lane: for work that is only cheap together
-/// with its like. `BatchLanes` says which batch is next.
+/// with its like.
 ///
-/// Any number of producers and consumers.
+/// `BatchLanes` says which batch is next. Any number of producers and consumers.
 package final class BatchQueue<Key: Hashable & Sendable, Element: Sendable>: @unchecked Sendable {
   package typealias Lane = BatchLanes<Key, Element>.Lane
 

@@ -19,9 +19,13 @@ struct Measurement {
     let limit: Double
     let isLowest: Bool
 
-    init(statistic: Statistic, below limit: Double) { (self.statistic, self.limit, isLowest) = (statistic, limit, false) }
+    init(statistic: Statistic, below limit: Double) {
+      (self.statistic, self.limit, isLowest) = (statistic, limit, false)
+    }
 
-    init(statistic: Statistic, atLeast limit: Double) { (self.statistic, self.limit, isLowest) = (statistic, limit, true) }
+    init(statistic: Statistic, atLeast limit: Double) {
+      (self.statistic, self.limit, isLowest) = (statistic, limit, true)
+    }
 
     var text: String { "\(statistic.rawValue) \(isLowest ? "≥" : "<") \(Measurement.text(limit))" }
   }

@@ -35,7 +35,9 @@ extension DaemonBenches {
       (name: "workers", value: "\(workers) workers"),
     ]
     return [
-      Measurement("share of its parts", conditions, unit: "", samples: shares, bar: .init(statistic: .median, atLeast: 0.93)),
+      Measurement(
+        "share of its parts", conditions, unit: "", samples: shares,
+        bar: .init(statistic: .median, atLeast: 0.93)),
       Measurement("folder to CSV rows", conditions, unit: "images/s", samples: samples),
     ]
   }
