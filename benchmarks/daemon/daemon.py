@@ -34,7 +34,7 @@ class Daemon:
     def __enter__(self):
         notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notices.bind(f"{self.root}/notify")
-        notices.settimeout(60)
+        notices.settimeout(600)
         self.log = open(f"{self.root}/log", "w")
         self.process = subprocess.Popen(
             [*self.wrap, f"{self.build}/lookoutd", "--config", f"{self.root}/lookout.toml"], stderr=self.log,

@@ -5,7 +5,7 @@
 `loader`: PyTorch's DataLoader of two workers with Pillow and torchvision's transforms, ONNX Runtime in floats. `pool`: two
 threads that decode and resize with OpenCV, OpenVINO in floats, asynchronously. `expert`: the same with OpenCV's reduced
 decoding where it leaves enough, and OpenVINO in bytes on what ONNX Runtime quantized (MODEL-STEM.int8.onnx). The clock
-runs from the first photo to the last row on the medium, start-up and the first batch not counted. Two threads, batches of
+runs from the first photo to the last row on the medium, start-up and a first batch of nothing not counted. Two threads, batches of
 8. `lookout bench pipeline --photos FOLDER` is the same way through Lookout's daemon. A photo that cannot be read ends it.
 """
 import argparse
@@ -40,6 +40,8 @@ def loader(stem, paths):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 2
     session = onnxruntime.InferenceSession(stem + ".onnx", options, providers=["CPUExecutionProvider"])
+    session.run(None, {"input": numpy.zeros((BATCH, 3, 224, 224), numpy.float32)})
+    yield None
     for images in torch.utils.data.DataLoader(Photos(), BATCH, num_workers=2, prefetch_factor=4):
         yield session.run(None, {"input": images.numpy()})[0]
 
@@ -76,6 +78,9 @@ def pool(stem, paths, reduced=False):
         image = image[top:top + 224, left:left + 224].astype(numpy.float32) / 255
         return ((image - MEAN) / STD).transpose(2, 0, 1)
 
+    requests.start_async({0: numpy.zeros((BATCH, 3, 224, 224), numpy.float32)}, -1)
+    requests.wait_all()
+    yield None
     given = 0
     with concurrent.futures.ThreadPoolExecutor(2) as threads:
         ahead = [threads.submit(prepare, path) for path in paths[:4 * BATCH]]
@@ -110,19 +115,21 @@ def main():
     paths = sorted(glob.glob(os.path.join(words.folder, "*.jpg")))
     paths = list(itertools.islice(itertools.cycle(paths), words.count or len(paths)))
     with open(words.out, "w", newline="") as out:
-        rows, place, begun = csv.writer(out), 0, 0.0
-        for answers in globals()[words.way](words.stem, paths):
+        rows, place = csv.writer(out), 0
+        batches = globals()[words.way](words.stem, paths)
+        # What it yields first only says that it is ready.
+        next(batches)
+        begun = time.perf_counter()
+        for answers in batches:
             for answer in answers:
                 odds = numpy.exp(answer - answer.max())
                 odds /= odds.sum()
                 best = numpy.argsort(-odds)[:5]
                 rows.writerow([paths[place], *(field for index in best for field in (int(index), float(odds[index])))])
                 place += 1
-            if not begun:
-                begun, first = time.perf_counter(), place
         out.flush()
         os.fsync(out.fileno())
-    print((place - first) / (time.perf_counter() - begun))
+    print(place / (time.perf_counter() - begun))
 
 
 main()
