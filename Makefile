@@ -43,7 +43,8 @@ MODELS ?= /tmp/networks
 PHOTOS ?= /tmp/photos
 bench-peers: build ## compare with other engines; see benchmarks/README.md for what PYTHON, MODELS and PHOTOS need
 	$(PYTHON) benchmarks/peers/run.py --models '$(MODELS)' --photos '$(PHOTOS)/500x375'
-	$(PYTHON) benchmarks/peers/run.py --models '$(MODELS)' --photos '$(PHOTOS)/500x375' --batch 1 --precision fp32 resnet18
+	$(PYTHON) benchmarks/peers/run.py --models '$(MODELS)' --photos '$(PHOTOS)/500x375' --batch 1 --lookout-form lanes \
+	  --precision fp32 resnet18
 	$(PYTHON) benchmarks/peers/run.py --models '$(MODELS)' --photos '$(PHOTOS)/500x375' --lookout-engine openblas \
 	  --peers onnxruntime,openvino --precision fp32 resnet18
 	$(PYTHON) benchmarks/peers/footprint.py --models '$(MODELS)' --photos '$(PHOTOS)/500x375'

@@ -22,7 +22,7 @@ struct BenchCommand {
     if words.first == "training" { return try TrainingBench.run(Array(words.dropFirst())) }
     if words.first == "driven" { return try DrivenBench.run(Array(words.dropFirst())) }
     let broken = try BenchCommand(words).measure().filter { !$0.isKept }
-    if !broken.isEmpty { throw .data("\(broken.map(\.name).joined(separator: ", ")): above the bar") }
+    if !broken.isEmpty { throw .data("\(broken.map(\.name).joined(separator: ", ")): the bar is not kept") }
   }
 
   private init(_ words: [String]) throws(Failure) {
