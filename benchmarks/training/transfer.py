@@ -34,8 +34,8 @@ def pictures(folder):
     for label, name in enumerate(sorted(os.listdir(folder))):
         for file in sorted(os.listdir(f"{folder}/{name}")):
             picture = Image.open(f"{folder}/{name}/{file}").convert("RGB")
-            side = min(picture.size) * SIDE / (SIDE + 32)
-            left, top = (picture.width - side) / 2, (picture.height - side) / 2
+            side = int(min(picture.size) * SIDE / (SIDE + 32))
+            left, top = (picture.width - side + 1) // 2, (picture.height - side + 1) // 2
             picture = picture.resize((SIDE, SIDE), Image.BICUBIC, box=(left, top, left + side, top + side))
             samples.append((numpy.asarray(picture, numpy.float32) - 127) / 128)
             labels.append(label)
@@ -43,7 +43,7 @@ def pictures(folder):
     return x.contiguous(memory_format=torch.channels_last), torch.tensor(labels)
 
 
-model = EfficientNet.from_name("efficientnet-lite0")
+model = EfficientNet.from_name("efficientnet-lite0", image_size=SIDE)
 model.load_state_dict(torch.load(arguments.weights))
 model._fc = nn.Linear(1280, 10)
 model = model.to(memory_format=torch.channels_last).eval()
