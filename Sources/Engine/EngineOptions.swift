@@ -3,7 +3,7 @@ package struct EngineOptions: Sendable {
   /// Who computes matrix products.
   package enum Products: String, Sendable, CaseIterable {
     /// The faster one for each layer.
-    case automatic
+    case automatic = "auto"
     /// The engine's packed kernels everywhere.
     case own
     /// OpenBLAS everywhere.

@@ -83,6 +83,12 @@ package struct FoldedNetwork: TensorSource, Sendable {
     tensors[name]?.floats = floats
   }
 
+  /// Adds a tensor, or puts it in the place of the one of its name.
+  mutating func insert(_ name: String, extents: [Int], _ floats: [Float]) {
+    precondition(extents.reduce(1, *) == floats.count, "as many numbers as the extents say")
+    tensors[name] = (extents, floats)
+  }
+
   package func extents(ofTensor name: String) -> [Int]? { tensors[name]?.extents }
 
   package func floats(ofTensor name: String) throws(EngineError) -> [Float] {

@@ -104,16 +104,16 @@ extension QuantizedPlan: NetworkPlan {
 }
 
 extension WeightsFile {
-  /// The file's network, ready to run; `lanes` make it so together.
+  /// The file's network, ready to run; `options` concern networks in floats, and `lanes` make it so together.
   ///
   /// - Throws: `EngineError.graph` or `.tensor` when graph and weights contradict each other, `.graph` when bytes are asked
   ///   of a file that was not quantized.
   package func network(
-    precision: Precision = .automatic, lanes: LaneGroup = .alone
+    precision: Precision = .automatic, options: EngineOptions = EngineOptions(), lanes: LaneGroup = .alone
   ) throws(EngineError) -> any Network {
     switch precision {
     case .automatic where quantization == nil, .fp32:
-      return try CompiledNetwork(graph: graph, weights: self, lanes: lanes)
+      return try CompiledNetwork(graph: graph, weights: self, options: options, lanes: lanes)
     case .automatic, .int8:
       guard let quantization else {
         throw .graph(node: "", reason: "\(path) was not quantized; make an int8 model of it with 'lookout quantize'")

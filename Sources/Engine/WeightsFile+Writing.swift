@@ -145,7 +145,11 @@ extension WeightsFile {
       if extents.count == 1, name.hasSuffix("_input_scale") { return ElementType.f32.narrow(signed.factors) ?? [] }
       let floats = try tensors.floats(ofTensor: signed.weights)
       let layout = WeightColumns(extents: signed.extents, channels: signed.factors.count)
-      let bytes = SignedBytes(floats, rows: signed.extents[0]) { signed.factors[layout.channel($0, $1)] }
+      let chosen = "\(signed.weights)_scale"
+      let isChosen = tensors.extents(ofTensor: chosen) == [signed.extents[0]]
+      let bytes = SignedBytes(
+        floats, rows: signed.extents[0], scales: isChosen ? try tensors.floats(ofTensor: chosen) : nil
+      ) { signed.factors[layout.channel($0, $1)] }
       return type == .i8
         ? bytes.bytes.map { UInt8(bitPattern: $0) } : ElementType.f32.narrow(bytes.scales) ?? []
     }

@@ -27,7 +27,7 @@ enum QuantizeCommand {
       let equalized = arguments.has("--no-equalize") ? 0 : try folded.equalize()
       let photos = try photos(files, limit: limit, preprocessing, progress: arguments)
       let trial = try QuantizationTrial(of: folded, photos: photos, input: inputScales(preprocessing, photos, folded))
-      let best = try trial.corrected(trial.best(of: methods))
+      let best = try trial.best(of: methods)
       let report = QuantizationReport(
         source: source, output: output, equalized: equalized, used: trial.calibrationCount, held: trial.heldCount,
         unreadable: files.count > limit ? 0 : files.count - photos.count, method: best.method.name,

@@ -1,3 +1,4 @@
+import Engine
 import Glibc
 import Service
 import TOML
@@ -38,6 +39,15 @@ struct ConfigurationTests {
       }
     }
     return places
+  }
+
+  @Test func readsHowANetworkIsComputed() throws {
+    let document = Self.document(["file = \"$/model\"": "file = \"$/model\"\nengine = \"openblas\"\nexact = true"])
+      .replacing("$", with: scratch.path)
+    let model = try #require(
+      Configuration.parse(Array(document.utf8), file: "lookout.toml").models.first { $0.name == "default" })
+    #expect(model.engineOptions.products == .openBLAS && model.engineOptions.isExact)
+    #expect(model.engineOptions.expectedBatch == model.maxBatch)
   }
 
   /// A valid document in which single lines can be replaced.

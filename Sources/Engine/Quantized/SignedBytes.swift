@@ -11,8 +11,7 @@ package struct SignedBytes {
   /// - Parameters:
   ///   - floats: rows of equal length.
   ///   - rows: how many.
-  ///   - scales: of an earlier rounding, to find its bytes again; otherwise each row gets the one, from what its largest
-  ///     product needs down to 0.6 of it, that leaves the least squared error.
+  ///   - scales: of an earlier rounding, to find its bytes again; otherwise each row gets its `bestScale`.
   ///   - factor: for each number of a row what it is multiplied with, given the row and the place in it.
   package init(
     _ floats: [Float], rows: Int, scales: [Float]? = nil, factor: (_ row: Int, _ place: Int) -> Float
@@ -34,7 +33,8 @@ package struct SignedBytes {
     self.scales = own
   }
 
-  private static func bestScale(of products: [Float]) -> Float {
+  /// The scale, from what the largest product needs down to 0.6 of it, that leaves the least squared error.
+  static func bestScale(of products: [Float]) -> Float {
     let most = products.reduce(Float(0)) { max($0, $1.magnitude) }
     guard most > 0, most.isFinite, most / 127 >= .leastNormalMagnitude else { return 1 }
     var best = (scale: most / 127, error: Float.infinity)

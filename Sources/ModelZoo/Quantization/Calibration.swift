@@ -47,23 +47,21 @@ package struct Calibration {
     for (name, shape) in shapes { histograms[name] = [ValueHistogram](repeating: ValueHistogram(), count: shape.c) }
   }
 
-  /// Runs one photo and counts what its values hold.
-  ///
-  /// - Parameter image: C×H×W floats.
-  package mutating func observe(_ image: [Float]) {
+  /// Counts what the values of one photo hold, as `everyValue(of:)` gives them.
+  package mutating func observe(_ values: [String: [Float]]) {
     count += 1
-    for (name, numbers) in interpreter.everyValue(input: image) {
+    for (name, numbers) in values {
       guard let shape = shapes[name] else { continue }
       let area = shape.h * shape.w
       for c in 0..<shape.c { histograms[name]?[c].add(numbers[c * area..<(c + 1) * area]) }
     }
   }
 
-  /// Every value of one photo by node name, C, H, W, without counting it.
+  /// Every value of one photo by node name, and the photo itself, in C, H, W order.
+  ///
+  /// - Parameter image: C×H×W floats.
+  /// - Returns: the values by name.
   package func everyValue(of image: [Float]) -> [String: [Float]] { interpreter.everyValue(input: image) }
-
-  /// The mean of each channel of a value over the photos seen.
-  package func means(of name: String) -> [Float] { histograms[name]?.map(\.mean) ?? [] }
 
   /// The scales that the ranges give.
   ///

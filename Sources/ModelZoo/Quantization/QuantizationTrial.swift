@@ -10,7 +10,7 @@ package struct QuantizationTrial {
     package let method: RangeMethod
     package let quantization: Quantization
     package let agreement: Agreement
-    /// The weights, with biases corrected.
+    /// The weights, rounded with compensation if that answers better.
     package let folded: FoldedNetwork
     let network: QuantizedNetwork
   }
@@ -18,7 +18,7 @@ package struct QuantizationTrial {
   private let folded: FoldedNetwork
   private let calibration: Calibration
   private let input: [ByteScale]
-  private let used: [[Float]]
+  private let moments: LayerMoments
   private let judges: [[Float]]
   private let wanted: [[Float]]
   /// Photos that gave the ranges.
@@ -39,31 +39,40 @@ package struct QuantizationTrial {
     let shape = folded.graph.inputShape
     // Every other one, since neighbours in a list are often alike.
     let used = photos.indices.filter { $0 % 2 == 0 }
-    self.used = used.map { photos[$0] }
-    for index in used { calibration.observe(shape.planar(photos[index])) }
+    var moments = try LayerMoments(of: folded)
+    for index in used {
+      let values = calibration.everyValue(of: shape.planar(photos[index]))
+      calibration.observe(values)
+      moments.observe(values)
+    }
     let held = photos.count > 1 ? photos.indices.filter { $0 % 2 == 1 } : used
     judges = held.map { photos[$0] }
     let plan = try CompiledNetwork(graph: folded.graph, weights: folded).plan(batchCapacity: 1)
     wanted = judges.map { plan.answer(to: $0) }
     self.folded = folded
     self.calibration = calibration
+    self.moments = moments
     self.input = input
     calibrationCount = used.count
   }
 
-  /// Tries each method; the best has the most equal answers, then the highest cosine.
+  /// Tries each method with weights rounded to the nearest, and the best of each ownership with weights rounded so that
+  /// errors cancel; the best of all has the highest cosine.
   package func best(of methods: [RangeMethod]) throws(EngineError) -> Candidate {
-    var best: Candidate?
+    precondition(!methods.isEmpty, "at least one method")
+    var leaders: [Float: Candidate] = [:]
     for method in methods {
-      let candidate = try candidate(method)
-      if best.map({ candidate.agreement.isBetter(than: $0.agreement) }) ?? true { best = candidate }
+      let quantization = calibration.quantization(by: method, input: input)
+      let candidate = try candidate(method, quantization, folded)
+      if leaders[method.ownership].map({ candidate.agreement.isBetter(than: $0.agreement) }) ?? true {
+        leaders[method.ownership] = candidate
+      }
     }
-    guard let best else { preconditionFailure("at least one method") }
-    return best
-  }
-
-  private func candidate(_ method: RangeMethod) throws(EngineError) -> Candidate {
-    try candidate(method, calibration.quantization(by: method, input: input), folded)
+    var all = Array(leaders.values)
+    for leader in leaders.values {
+      all.append(try candidate(leader.method, leader.quantization, moments.rounded(for: leader.quantization)))
+    }
+    return all.dropFirst().reduce(all[0]) { $1.agreement.isBetter(than: $0.agreement) ? $1 : $0 }
   }
 
   private func candidate(
@@ -75,54 +84,6 @@ package struct QuantizationTrial {
     for (photo, wanted) in zip(judges, wanted) { agreement.add(wanted, plan.answer(to: photo)) }
     return Candidate(
       method: method, quantization: quantization, agreement: agreement, folded: folded, network: network)
-  }
-
-  /// Adds to biases what rounding took from the mean of each channel, layer after layer, where no activation hides it.
-  ///
-  /// Rounding weights shifts the mean of a layer's output (Nagel et al., arXiv:1906.04721, section 4.2). The shift is
-  /// measured on up to 64 of the photos that gave the ranges.
-  ///
-  /// - Returns: the corrected candidate, or the one given if it judges better.
-  package func corrected(_ candidate: Candidate) throws(EngineError) -> Candidate {
-    var folded = candidate.folded
-    for node in folded.graph.nodes where isVisible(node) {
-      let network = try QuantizedNetwork(graph: folded.graph, weights: folded, quantization: candidate.quantization)
-      let plan = try QuantizedPlan(network: network, batchCapacity: 1)
-      var sums = [Double](repeating: 0, count: 0)
-      var count = 0
-      for photo in used.prefix(64) {
-        guard let values = plan.everyValue(image: photo)[node.name] else { continue }
-        let channels = calibration.means(of: node.name).count
-        if sums.isEmpty { sums = [Double](repeating: 0, count: channels) }
-        let area = values.count / max(1, channels)
-        for (index, value) in values.enumerated() { sums[index / area] += Double(value) }
-        count += area
-      }
-      guard count > 0, var bias = try? folded.floats(ofTensor: "\(node.name).bias"), bias.count == sums.count else {
-        continue
-      }
-      for (channel, mean) in calibration.means(of: node.name).enumerated() {
-        bias[channel] += mean - Float(sums[channel] / Double(count))
-      }
-      folded.replace("\(node.name).bias", by: bias)
-    }
-    let made = try self.candidate(candidate.method, candidate.quantization, folded)
-    return made.agreement.isBetter(than: candidate.agreement) ? made : candidate
-  }
-
-  /// A layer whose own output can be seen: nothing was computed in one go with it.
-  private func isVisible(_ node: Graph.Node) -> Bool {
-    switch node.operation {
-    case .convolution, .linear:
-      let readers = folded.graph.nodes.filter { $0.inputs.contains(node.name) }
-      return readers.allSatisfy {
-        switch $0.operation {
-        case .activation, .add: readers.count > 1
-        default: true
-        }
-      }
-    default: return false
-    }
   }
 
   /// How far each value of a candidate is off, in the order of the graph, over at most 16 photos.

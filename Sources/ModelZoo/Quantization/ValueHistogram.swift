@@ -7,9 +7,6 @@ struct ValueHistogram {
   private(set) var lowest = Float.infinity
   private(set) var highest = -Float.infinity
   private(set) var total = 0
-  private var sum = 0.0
-
-  var mean: Float { total > 0 ? Float(sum / Double(total)) : 0 }
 
   /// Counts numbers; those that are not finite are left out.
   mutating func add(_ numbers: ArraySlice<Float>) {
@@ -27,7 +24,6 @@ struct ValueHistogram {
     for number in numbers where number.isFinite {
       counts[min(2 * Self.half - 1, max(0, Int((number / width).rounded(.down)) + Self.half))] &+= 1
       total += 1
-      sum += Double(number)
     }
   }
 

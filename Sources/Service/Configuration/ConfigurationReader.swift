@@ -98,7 +98,9 @@ struct ConfigurationReader {
       topK: reader.integer("top_k", default: 5, in: 1...1000),
       maxBatch: reader.integer("max_batch", default: 8, in: 1...256),
       maxDelayMilliseconds: reader.integer("max_delay_ms", default: 100, in: 0...10_000),
-      precision: reader.choice("precision", default: Precision.automatic))
+      precision: reader.choice("precision", default: Precision.automatic),
+      products: reader.choice("engine", default: EngineOptions.Products.automatic),
+      isExact: reader.boolean("exact", default: false))
     problems += reader.finish()
     return settings
   }

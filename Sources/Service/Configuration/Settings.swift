@@ -32,6 +32,13 @@ package struct ModelSettings: Equatable, Sendable {
   package var maxBatch: Int
   package var maxDelayMilliseconds: Int
   package var precision = Precision.automatic
+  package var products = EngineOptions.Products.automatic
+  package var isExact = false
+
+  /// How the model's network is to be computed.
+  package var engineOptions: EngineOptions {
+    EngineOptions(products: products, isExact: isExact, expectedBatch: maxBatch)
+  }
 
   /// How many decoded pictures may be in memory: a batch for each classifier, and two for each decoder beside it.
   package func slotCount(workers: Int) -> Int { (maxBatch + 2) * workers }
