@@ -42,7 +42,7 @@ package final class LedgerSubject: Subject {
     let identity = FileIdentity(device: 1, inode: 2, ctimeNanoseconds: 3, mtimeNanoseconds: 4, size: 5)
     _ = try ledger.known([identity], watch: "inbox", paths: [Array("/in/a".utf8)])
     let admitted = try ledger.admit(
-      [(id: "fuzz", watch: "inbox", path: Array("/in/a".utf8), identity: identity)], now: 10)
+      [Arrival(id: "fuzz", watch: "inbox", path: Array("/in/a".utf8), identity: identity)], now: 10)
     let outcomes = (waiting.prefix(4) + admitted).map {
       Outcome(
         arrivalID: $0.id, record: [1, 2, 3], sha256: "00", sinks: ["table", "archive"], scores: [4], modelDigest: "m",

@@ -59,20 +59,30 @@ package final class Inotify: Sendable {
   package func remove(_ watch: Int32) { inotify_rm_watch(raw, watch) }
 
   /// Waits for events, a wake-up or the end of time, whichever is first.
-  package func read(timeout: Duration?, wake: WakeSignal) -> [InotifyEvent] {
+  ///
+  /// `areAll`: whether these are all events there were.
+  package func read(timeout: Duration?, wake: WakeSignal) -> (events: [InotifyEvent], areAll: Bool) {
     var waiting = [
       pollfd(fd: raw, events: Int16(POLLIN), revents: 0), pollfd(fd: wake.raw, events: Int16(POLLIN), revents: 0),
     ]
     let milliseconds =
       timeout.map { Int32(clamping: ($0.nanoseconds / 1_000_000) + ($0.nanoseconds > 0 ? 1 : 0)) } ?? -1
-    guard poll(&waiting, 2, milliseconds) > 0 else { return [] }
+    guard poll(&waiting, 2, milliseconds) > 0 else { return ([], true) }
     if waiting[1].revents != 0 { wake.consume() }
-    guard waiting[0].revents != 0 else { return [] }
+    guard waiting[0].revents != 0 else { return ([], true) }
     return withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: 8) { buffer in
       let count = Glibc.read(raw, buffer.baseAddress, buffer.count)
-      return count > 0 ? Self.events(in: UnsafeRawBufferPointer(rebasing: buffer[..<count])) : []
+      guard count > 0 else { return ([], true) }
+      // What is read is whole events: one with the longest name might not have found room.
+      return (
+        Self.events(in: UnsafeRawBufferPointer(rebasing: buffer[..<count])),
+        count <= buffer.count - Self.longestEventBytes
+      )
     }
   }
+
+  /// A header of 16 bytes and a name of 255 with its end, padded.
+  private static let longestEventBytes = 16 + 256
 
   private static func events(in buffer: UnsafeRawBufferPointer) -> [InotifyEvent] {
     let headerBytes = 16

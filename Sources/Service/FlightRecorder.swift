@@ -30,12 +30,17 @@ package final class FlightRecorder: @unchecked Sendable {
     package var culprits: [String]
     /// What all threads had in hand, the culprits among them.
     package var inHand: [String]
+    /// From the first moment of which not everything was heard, to the last at which the process can have lived.
+    ///
+    /// Times of the wall clock, in nanoseconds since 1970. Nil after a clean stop.
+    package var unheard: ClosedRange<Int64>?
 
     /// A plain value.
-    package init(crashed: Bool, culprits: [String], inHand: [String]) {
+    package init(crashed: Bool, culprits: [String], inHand: [String], unheard: ClosedRange<Int64>? = nil) {
       self.crashed = crashed
       self.culprits = culprits
       self.inHand = inHand
+      self.unheard = unheard
     }
   }
 
@@ -84,6 +89,20 @@ package final class FlightRecorder: @unchecked Sendable {
   package func discard() {
     unlink(path)
   }
+
+  /// Notes that the process lives now, and until when its watches heard everything: times of the wall clock in nanoseconds
+  /// since 1970.
+  ///
+  /// The supervisor's thread, more often than once in `signOfLifeNanoseconds`.
+  package func note(now: Int64, heardUntil: Int64) {
+    base.storeBytes(of: heardUntil, toByteOffset: Self.heardOffset, as: Int64.self)
+    base.storeBytes(of: now, toByteOffset: Self.aliveOffset, as: Int64.self)
+  }
+
+  /// The process can have lived so much longer than its last sign of life tells.
+  private static let signOfLifeNanoseconds: Int64 = 1_000_000_000
+  private static let heardOffset = 24
+  private static let aliveOffset = 32
 
   /// Notes what this thread is about to work on; an id beyond `idLimit` is cut.
   package func set(_ slot: Int, _ id: String) {
@@ -134,6 +153,10 @@ package final class FlightRecorder: @unchecked Sendable {
       guard raw.loadUnaligned(as: UInt64.self) == magic else { return }
       let fault = raw.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
       report.crashed = fault != 0
+      let heard = raw.loadUnaligned(fromByteOffset: heardOffset, as: Int64.self)
+      let alive = raw.loadUnaligned(fromByteOffset: aliveOffset, as: Int64.self)
+      let (end, isTooLate) = alive.addingReportingOverflow(signOfLifeNanoseconds)
+      if alive != 0, !isTooLate { report.unheard = min(heard, end)...end }
       let slots = min(raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self), UInt64(raw.count / slotSize - 1))
       for slot in 0..<Int(slots) {
         let start = (slot + 1) * slotSize

@@ -21,7 +21,7 @@ struct InotifyTests {
     /// Reads until an event fits; nil when none comes any more.
     func next(_ mask: InotifyEvent.Mask) -> InotifyEvent? {
       while true {
-        let events = inotify.read(timeout: .seconds(20), wake: wake)
+        let events = inotify.read(timeout: .seconds(20), wake: wake).events
         if events.isEmpty { return nil }
         if let event = events.first(where: { $0.mask.isSuperset(of: mask) }) { return event }
       }
@@ -66,7 +66,7 @@ struct InotifyTests {
     for number in 0..<500 { Files.write([1], to: watched.scratch("\(number)")) }
     var closed: [String] = []
     while closed.count < 500 {
-      let events = watched.inotify.read(timeout: .seconds(20), wake: watched.wake)
+      let events = watched.inotify.read(timeout: .seconds(20), wake: watched.wake).events
       if events.isEmpty { break }
       closed += events.filter { $0.mask.contains(.closeWrite) }.map { String(decoding: $0.name, as: UTF8.self) }
     }
@@ -80,7 +80,7 @@ struct InotifyTests {
     watched.inotify.remove(watched.watch)
     #expect(watched.next(.ignored)?.watch == watched.watch)
     Files.write([1], to: watched.scratch("unseen"))
-    #expect(watched.inotify.read(timeout: .zero, wake: watched.wake).isEmpty)
+    #expect(watched.inotify.read(timeout: .zero, wake: watched.wake).events.isEmpty)
   }
 
   @Test func watchesFoldersOnly() throws {
@@ -95,7 +95,7 @@ struct InotifyTests {
     let watched = try Watched()
     watched.wake.wake()
     watched.wake.wake()
-    #expect(watched.inotify.read(timeout: nil, wake: watched.wake).isEmpty)
+    #expect(watched.inotify.read(timeout: nil, wake: watched.wake).events.isEmpty)
     Files.write([1], to: watched.scratch("a"))
     #expect(watched.next(.closeWrite)?.name == [0x61])
   }
@@ -104,14 +104,14 @@ struct InotifyTests {
     let watched = try Watched()
     let wake = watched.wake
     let thread = OwnedThread(name: "wake") { wake.wake() }
-    #expect(watched.inotify.read(timeout: nil, wake: wake).isEmpty)
+    #expect(watched.inotify.read(timeout: nil, wake: wake).events.isEmpty)
     thread.join()
   }
 
   @Test func theWaitEndsInTime() throws {
     let watched = try Watched()
-    #expect(watched.inotify.read(timeout: .zero, wake: watched.wake).isEmpty)
-    #expect(watched.inotify.read(timeout: .microseconds(10), wake: watched.wake).isEmpty)
+    #expect(watched.inotify.read(timeout: .zero, wake: watched.wake).events.isEmpty)
+    #expect(watched.inotify.read(timeout: .microseconds(10), wake: watched.wake).events.isEmpty)
   }
 }
 

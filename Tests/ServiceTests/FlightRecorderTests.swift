@@ -29,6 +29,19 @@ struct FlightRecorderTests {
     #expect(!FileManager.default.fileExists(atPath: path))
   }
 
+  @Test func tellsWhenEventsMayHaveGoneUnheard() throws {
+    let recorder = try FlightRecorder(path: path, slots: 1)
+    #expect(FlightRecorder.report(path: path).unheard == nil)
+    recorder.note(now: 9_000_000_000, heardUntil: 7_000_000_000)
+    #expect(FlightRecorder.report(path: path).unheard == 7_000_000_000...10_000_000_000)
+    recorder.note(now: 1_000_000_000, heardUntil: 7_000_000_000)
+    #expect(FlightRecorder.report(path: path).unheard == 2_000_000_000...2_000_000_000, "the clock was set back")
+    recorder.note(now: .max, heardUntil: 0)
+    #expect(FlightRecorder.report(path: path).unheard == nil, "garbage")
+    recorder.discard()
+    #expect(FlightRecorder.report(path: path).unheard == nil)
+  }
+
   @Test func saysWhyItCannotBeMade() {
     let error = #expect(throws: FlightRecorder.Unavailable.self) {
       try FlightRecorder(path: path + "/no/such", slots: 1)

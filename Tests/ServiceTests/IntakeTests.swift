@@ -134,7 +134,9 @@ struct SettleTrackerTests {
 @Suite(.timeLimit(.minutes(1)))
 struct BacklogTests {
   private static func file(_ name: String, _ arrived: Int64) -> Backlog.File {
-    Backlog.File(path: Array(name.utf8), arrivedNanoseconds: arrived, touchedNanoseconds: arrived, isFromSweep: false)
+    Backlog.File(
+      path: Array(name.utf8), arrivedNanoseconds: arrived, touchedNanoseconds: arrived, isFromSweep: false,
+      isListed: false)
   }
 
   private static func names(_ files: [Backlog.File]) -> [String] {

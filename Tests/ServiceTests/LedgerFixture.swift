@@ -35,8 +35,14 @@ func identity(_ number: Int, ctime: Int64 = 100) -> FileIdentity {
 /// Admits files of these numbers under ids `a<number>`.
 @discardableResult
 func admit(_ numbers: [Int], to ledger: Ledger, now: Int64 = 1) throws -> [Arrival] {
-  try ledger.admit(
-    numbers.map { (id: "a\($0)", watch: "inbox", path: Array("/in/\($0).jpg".utf8), identity: identity($0)) }, now: now)
+  try ledger.admit(numbers.map { arrival("a\($0)", $0) }, now: now)
+}
+
+/// An arrival of the n-th file of an inbox.
+func arrival(_ id: String, _ number: Int, ctime: Int64 = 100, _ sighting: Arrival.Sighting = .found) -> Arrival {
+  Arrival(
+    id: id, watch: "inbox", path: Array("/in/\(number).jpg".utf8), identity: identity(number, ctime: ctime),
+    sighting: sighting)
 }
 
 /// The result of file `a<number>`.

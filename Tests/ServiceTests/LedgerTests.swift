@@ -16,9 +16,7 @@ struct LedgerTests {
     let first = try admit([1, 2], to: ledger)
     #expect(first.map(\.id) == ["a1", "a2"])
     #expect(first[0].identity == identity(1))
-    let again = try ledger.admit(
-      [("b1", "inbox", Array("/in/1.jpg".utf8), identity(1)), ("b3", "inbox", Array("/in/3.jpg".utf8), identity(3))],
-      now: 2)
+    let again = try ledger.admit([arrival("b1", 1), arrival("b3", 3)], now: 2)
     #expect(again.map(\.id) == ["b3"])
     #expect(try ledger.unfinished().map(\.id) == ["a1", "a2", "b3"])
   }
@@ -54,7 +52,7 @@ struct LedgerTests {
     try admit([1], to: ledger)
     try ledger.commit([outcome(1, sinks: [], sha256: "aa")], now: 2)
     try ledger.disposed([("a1", .disposed, nil)], now: 3)
-    let changed = try ledger.admit([("b1", "inbox", Array("/in/1.jpg".utf8), identity(1, ctime: 200))], now: 4)
+    let changed = try ledger.admit([arrival("b1", 1, ctime: 200)], now: 4)
     #expect(try !ledger.recognise(changed[0], sha256: "bb", disposition: .keep), "other bytes are another file")
     #expect(try ledger.recognise(changed[0], sha256: "aa", disposition: .keep))
     #expect(try ledger.unfinished().isEmpty)
@@ -62,22 +60,33 @@ struct LedgerTests {
     #expect(try ledger.known([identity(1, ctime: 200)], watch: "inbox", paths: [path]) == [true])
     #expect(try ready(in: ledger).isEmpty)
     // mtime and ctime alike: somebody wrote the same bytes again.
-    let again = try ledger.admit([("c1", "inbox", path, identity(1, ctime: 50))], now: 5)
+    let again = try ledger.admit([arrival("c1", 1, ctime: 50)], now: 5)
     #expect(try !ledger.recognise(again[0], sha256: "aa", disposition: .keep))
+  }
+
+  @Test func aDropIsANewArrivalAndATouchIsNoneHoweverTheirTimesStand() throws {
+    try admit([1], to: ledger)
+    try ledger.commit([outcome(1, sinks: [], sha256: "aa")], now: 2)
+    let dropped = try ledger.admit([arrival("b1", 1, ctime: 200, .dropped)], now: 3)
+    #expect(try fixture.afterCrash().unfinished().map(\.sighting) == [.dropped], "it outlives a crash")
+    #expect(try !ledger.recognise(dropped[0], sha256: "aa", disposition: .keep))
+    try ledger.withdraw(["b1"], as: .vanished)
+    // mtime and ctime alike, and no event told of a write.
+    let touched = try ledger.admit([arrival("c1", 1, ctime: 50, .changed)], now: 4)
+    #expect(try ledger.recognise(touched[0], sha256: "aa", disposition: .keep))
   }
 
   @Test func aFileThatChangedBeforeItCouldLeaveLeavesAfterAll() throws {
     let move = Disposition.move(directory: Array("/done".utf8))
     try admit([1], to: ledger)
     try ledger.commit([outcome(1, sinks: ["csv"], disposition: move, sha256: "aa")], now: 2)
-    let path = Array("/in/1.jpg".utf8)
-    let waiting = try ledger.admit([("b1", "inbox", path, identity(1, ctime: 200))], now: 4)
+    let waiting = try ledger.admit([arrival("b1", 1, ctime: 200)], now: 4)
     #expect(try ledger.recognise(waiting[0], sha256: "aa", disposition: move))
     #expect(try ready(in: ledger).isEmpty, "its sink does not have it yet")
     try ledger.advance(sink: "csv", to: 1, position: "1", rejected: [])
     #expect(try ledger.readyToDispose(limit: 9).map(\.arrival.identity.ctimeNanoseconds) == [200])
     try ledger.disposed([("a1", .disposed, nil)], now: 5)
-    let left = try ledger.admit([("c1", "inbox", path, identity(1, ctime: 300))], now: 6)
+    let left = try ledger.admit([arrival("c1", 1, ctime: 300)], now: 6)
     #expect(try ledger.recognise(left[0], sha256: "aa", disposition: move))
     #expect(try ready(in: ledger) == ["a1"], "it is still in its folder")
   }
@@ -86,13 +95,13 @@ struct LedgerTests {
     try admit([1], to: ledger)
     try ledger.commit([outcome(1, sinks: [])], now: 2)
     try ledger.disposed([("a1", .disposed, nil)], now: 3)
-    let again = try ledger.admit([("b1", "inbox", Array("/in/1.jpg".utf8), identity(1, ctime: 200))], now: 4)
+    let again = try ledger.admit([arrival("b1", 1, ctime: 200)], now: 4)
     #expect(again.map(\.id) == ["b1"])
   }
 
   @Test func keepsPathsThatAreNoText() throws {
     let path: [UInt8] = [0x2F, 0xFF, 0x0A, 0x00, 0xC3]
-    _ = try ledger.admit([("x", "inbox", path, identity(1))], now: 1)
+    _ = try ledger.admit([Arrival(id: "x", watch: "inbox", path: path, identity: identity(1))], now: 1)
     #expect(try ledger.unfinished().map(\.path) == [path])
   }
 
@@ -187,10 +196,11 @@ struct LedgerTests {
 
   @Test func tellsWhichFilesItNeverSaw() throws {
     #expect(try admit([1, 2], to: ledger).map(\.isFirst) == [true, true])
-    let path = Array("/in/1.jpg".utf8)
-    let touched = try ledger.admit([("b1", "inbox", path, identity(1, ctime: 200))], now: 2)
+    let touched = try ledger.admit([arrival("b1", 1, ctime: 200)], now: 2)
     #expect(touched.map(\.isFirst) == [false])
-    #expect(try ledger.admit([("c1", "inbox", path, identity(7))], now: 3).map(\.isFirst) == [true], "another inode")
+    var otherInode = arrival("c1", 1)
+    otherInode.identity.inode = 7
+    #expect(try ledger.admit([otherInode], now: 3).map(\.isFirst) == [true], "another inode")
     #expect(try ledger.unfinished().allSatisfy { !$0.isFirst }, "nobody looked")
   }
 

@@ -12,12 +12,17 @@ package struct Backlog {
     package var touchedNanoseconds: Int64
     /// Only the periodic sweep knows of it so far.
     package var isFromSweep: Bool
+    /// There may have been events about it that nobody heard.
+    package var isListed: Bool
 
-    package init(path: [UInt8], arrivedNanoseconds: Int64, touchedNanoseconds: Int64, isFromSweep: Bool) {
+    package init(
+      path: [UInt8], arrivedNanoseconds: Int64, touchedNanoseconds: Int64, isFromSweep: Bool, isListed: Bool
+    ) {
       self.path = path
       self.arrivedNanoseconds = arrivedNanoseconds
       self.touchedNanoseconds = touchedNanoseconds
       self.isFromSweep = isFromSweep
+      self.isListed = isListed
     }
   }
 

@@ -17,6 +17,15 @@ package struct SettleTracker {
     }
   }
 
+  /// How a file came to be known.
+  package struct Origin: Equatable, Sendable {
+    package var heardAt: Int64
+    /// Only the periodic sweep knows of it.
+    package var isFromSweep: Bool
+    /// A listing found it, before which events may have gone unheard.
+    package var isListed: Bool
+  }
+
   /// What is to be done with a file after a look.
   package enum Verdict: Equatable, Sendable {
     case take
@@ -27,6 +36,8 @@ package struct SettleTracker {
     var heardAt: Int64
     /// Only a periodic listing knows of it so far.
     var isFromSweep: Bool
+    /// A listing found it, before which there may have been events that nobody heard.
+    var isListed: Bool
     var due: Int64
     var lastLook: Look?
     var restingSince: Int64
@@ -56,10 +67,12 @@ package struct SettleTracker {
 
   /// Notes that something was heard of a file.
   ///
-  /// `announced`: its writer closed it or moved it in, so one look at once may suffice.
-  package mutating func heard(of key: [UInt8], announced: Bool, now: Int64) {
+  /// `announced`: its writer closed it or moved it in, so one look at once may suffice. `listed`: by a listing of a folder
+  /// whose events were not heard.
+  package mutating func heard(of key: [UInt8], announced: Bool, listed: Bool = false, now: Int64) {
     var entry = waiting[key] ?? newcomer(now)
     entry.isFromSweep = false
+    entry.isListed = entry.isListed || listed
     if announced {
       entry.isAnnounced = true
       entry.due = now
@@ -68,10 +81,11 @@ package struct SettleTracker {
   }
 
   /// Notes that the periodic sweep found a file; `resting`: its size and mtime have rested for long already.
-  package mutating func swept(_ key: [UInt8], resting: Bool, now: Int64) {
+  package mutating func swept(_ key: [UInt8], resting: Bool, listed: Bool = false, now: Int64) {
     guard waiting[key] == nil else { return }
     var entry = newcomer(now)
     entry.isFromSweep = true
+    entry.isListed = listed
     entry.isAnnounced = resting
     entry.due = resting ? now + Self.sweepGraceNanoseconds : max(entry.due, now + Self.sweepGraceNanoseconds)
     waiting[key] = entry
@@ -90,7 +104,8 @@ package struct SettleTracker {
 
   private func newcomer(_ now: Int64) -> Waiting {
     Waiting(
-      heardAt: now, isFromSweep: false, due: now + settleNanoseconds, lastLook: nil, restingSince: now, extensions: 0,
+      heardAt: now, isFromSweep: false, isListed: false, due: now + settleNanoseconds, lastLook: nil, restingSince: now,
+      extensions: 0,
       isAnnounced: false)
   }
 
@@ -138,8 +153,9 @@ package struct SettleTracker {
   /// When the oldest waiting file was first heard of, if any waits.
   package var oldest: Int64? { waiting.values.lazy.map(\.heardAt).min() }
 
-  /// When a file was first heard of, and whether only the periodic sweep knows of it.
-  package func origin(of key: [UInt8]) -> (heardAt: Int64, isFromSweep: Bool)? {
-    waiting[key].map { ($0.heardAt, $0.isFromSweep) }
+  /// When a file was first heard of, whether only the periodic sweep knows of it, and whether a listing found it before
+  /// which events may have gone unheard.
+  package func origin(of key: [UInt8]) -> Origin? {
+    waiting[key].map { Origin(heardAt: $0.heardAt, isFromSweep: $0.isFromSweep, isListed: $0.isListed) }
   }
 }

@@ -25,24 +25,32 @@ extension WatchTurn {
       for folder in step.folders where !tree.isWatched(folder) && !tree.unwatched.contains(folder) { observe(folder) }
     }
     for start in stride(from: 0, to: step.files.count, by: Self.batch) {
-      remember(step.files[start..<min(start + Self.batch, step.files.count)], isSweep: walk.reason == .sweep)
+      remember(step.files[start..<min(start + Self.batch, step.files.count)], walk.reason)
       if isRefused { return }
     }
     if !walk.isDone { walks.insert(walk, at: 0) }
   }
 
   /// Puts into the backlog those files that the ledger does not know.
-  private mutating func remember(_ files: ArraySlice<(path: Path, status: FileStatus)>, isSweep: Bool) {
+  private mutating func remember(
+    _ files: ArraySlice<(path: Path, status: FileStatus)>, _ reason: FolderWalk.Reason
+  ) {
     let name = ground.settings.name
     let known = retryingLedger { (ledger) throws(LedgerError) in
       try ledger.known(files.map(\.status.identity), watch: name, paths: files.map(\.path.bytes))
     }
     guard let known else { return }
     for (file, isKnown) in zip(files, known) where !isKnown {
+      // While a folder is watched, a change that no event told of was none of the contents.
+      let isListed = reason != .sweep || !tree.isWatched(file.path.parent)
+      if reason == .unknownContents, tree.condition == .armed {
+        drops.listed(file.path.bytes, changedNanoseconds: file.status.ctimeNanoseconds)
+      }
       backlog.add(
         Backlog.File(
           path: file.path.bytes, arrivedNanoseconds: file.status.ctimeNanoseconds,
-          touchedNanoseconds: max(file.status.mtimeNanoseconds, file.status.ctimeNanoseconds), isFromSweep: isSweep))
+          touchedNanoseconds: max(file.status.mtimeNanoseconds, file.status.ctimeNanoseconds),
+          isFromSweep: reason == .sweep, isListed: isListed))
     }
   }
 
@@ -57,9 +65,9 @@ extension WatchTurn {
       let age = wall - file.touchedNanoseconds
       let isResting = age >= Int64(ground.settings.settleMilliseconds) * 1_000_000
       if file.isFromSweep {
-        tracker.swept(file.path, resting: isResting, now: now)
+        tracker.swept(file.path, resting: isResting, listed: file.isListed, now: now)
       } else {
-        heard(of: file.path, announced: isResting)
+        heard(of: file.path, announced: isResting, listed: file.isListed)
       }
     }
     if backlog.isEmpty, backlog.isCut { listAnew() }
@@ -67,7 +75,7 @@ extension WatchTurn {
 
   // MARK: Looking
 
-  /// Examines files whose time has come; those that are whole are admitted.
+  /// Examines files whose time has come; those that are whole are ready to be admitted.
   mutating func lookAtWhatIsDue() {
     if isPaused { return }
     for path in tracker.due(now: Clock.monotonicNanoseconds()).prefix(Self.batch) {
@@ -75,7 +83,6 @@ extension WatchTurn {
       look(at: path)
       if isRefused { return }
     }
-    admitReady()
   }
 
   private mutating func look(at key: [UInt8]) {
@@ -83,14 +90,14 @@ extension WatchTurn {
     let origin = tracker.origin(of: key)
     switch ground.heartbeat.outside({ FileProbe.look(at: path) }) {
     case .gone:
-      tracker.forget(key)
+      forget(key)
     case .notAFile:
-      tracker.forget(key)
+      forget(key)
       if let status = try? FileStatus.of(path, followingLinks: false), status.kind != .directory {
         passOver(path, status.identity, because: "it is no regular file")
       }
     case .unreadable(let error):
-      guard let status = try? FileStatus.of(path, followingLinks: false) else { return tracker.forget(key) }
+      guard let status = try? FileStatus.of(path, followingLinks: false) else { return forget(key) }
       settle(key, status, isComplete: false, origin) { turn in
         turn.tree.admits(name: path.lastComponent) == true ? nil : "it cannot be read: \(error)"
       }
@@ -114,18 +121,21 @@ extension WatchTurn {
 
   /// Tells the tracker what was seen; a file whose waiting is over is made ready, or passed over for a reason.
   private mutating func settle(
-    _ key: [UInt8], _ status: FileStatus, isComplete: Bool, _ origin: (heardAt: Int64, isFromSweep: Bool)?,
+    _ key: [UInt8], _ status: FileStatus, isComplete: Bool, _ origin: SettleTracker.Origin?,
     objection: (WatchTurn) -> String?
   ) {
     let now = Clock.monotonicNanoseconds()
     let look = SettleTracker.Look(size: status.size, mtimeNanoseconds: status.mtimeNanoseconds, isComplete: isComplete)
     guard tracker.looked(at: key, look, now: now) == .take else { return }
-    if let reason = objection(self) { return passOver(Path(key), status.identity, because: reason) }
+    if let reason = objection(self) {
+      drops.left(key)
+      return passOver(Path(key), status.identity, because: reason)
+    }
     if let origin {
       ground.tally.settle.add(now - origin.heardAt)
       if origin.isFromSweep { ground.tally.foundOnlyByRescan.add() }
     }
-    ready.append((key, status.identity))
+    ready.append((key, status.identity, origin?.isListed ?? true))
   }
 
   private mutating func passOver(_ path: Path, _ identity: FileIdentity, because reason: String) {
@@ -148,6 +158,7 @@ extension WatchTurn {
         hand(arrival)
       } else {
         withdrawn.append(arrival.id)
+        remember(arrival)
       }
       if isRefused { break }
     }
@@ -159,7 +170,9 @@ extension WatchTurn {
   }
 
   /// A decoder could not read a file for a reason that may pass: it is looked at again, later each time.
-  mutating func readAgainLater(_ path: [UInt8]) {
+  mutating func readAgainLater(_ arrival: Arrival) {
+    let path = arrival.path
+    remember(arrival)
     if readFailures.count > 10_000 { readFailures.removeAll() }
     let failures = readFailures[path, default: 0] + 1
     readFailures[path] = failures
@@ -167,9 +180,14 @@ extension WatchTurn {
     tracker.postpone(path, until: now + min(60, 1 << Int64(min(failures, 6))) * 1_000_000_000, now: now)
   }
 
-  private mutating func admitReady() {
+  /// Admits the files that are ready.
+  ///
+  /// Once all events are handled that happened before the files were looked at, so that a drop is known as one.
+  mutating func admitReady() {
     guard !ready.isEmpty, !isPaused else { return }
-    let batch = ready
+    let batch = ready.map {
+      (path: $0.path, identity: $0.identity, sighting: drops.take($0.path, isListed: $0.isListed))
+    }
     ready = []
     let name = ground.settings.name
     let arrivals = retryingLedger { (ledger) throws(LedgerError) -> [Arrival] in
@@ -177,7 +195,9 @@ extension WatchTurn {
       let fresh = zip(batch, known).filter { !$0.1 }.map { $0.0 }
       guard !fresh.isEmpty else { return [] }
       return try ledger.admit(
-        fresh.map { (id: UUIDv7.make(), watch: name, path: $0.path, identity: $0.identity) },
+        fresh.map {
+          Arrival(id: UUIDv7.make(), watch: name, path: $0.path, identity: $0.identity, sighting: $0.sighting)
+        },
         now: Clock.wallNanoseconds())
     }
     guard let arrivals else { return }

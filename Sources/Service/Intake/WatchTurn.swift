@@ -17,6 +17,8 @@ struct WatchTurn {
     /// Nil if the user has no inotify instance left: then everything is polled.
     let inotify: Inotify?
     let heartbeat: Heartbeat
+    /// Times of the wall clock at which an earlier run or pipeline may have missed events.
+    let unheard: ClosedRange<Int64>?
     let tell: (WatchCondition) -> Void
   }
 
@@ -28,8 +30,11 @@ struct WatchTurn {
   var tree: WatchedTree
   var tracker: SettleTracker
   var backlog: Backlog
+  var drops: DropBook
+  /// All that happened before this time of the wall clock was heard.
+  var heardUntil: Int64
   var walks: [FolderWalk] = []
-  var ready: [(path: [UInt8], identity: FileIdentity)] = []
+  var ready: [(path: [UInt8], identity: FileIdentity, isListed: Bool)] = []
   /// How often each file could not be read for a reason that may pass.
   var readFailures: [[UInt8]: Int] = [:]
   /// Files that were passed over, so that the journal names each only once.
@@ -49,6 +54,9 @@ struct WatchTurn {
       settleNanoseconds: Int64(ground.settings.settleMilliseconds) * 1_000_000,
       extensionLimit: ground.settings.retryAttempts)
     backlog = Backlog(order: ground.settings.order)
+    drops = DropBook(hearsWrites: ground.settings.after == .keep)
+    drops.unheard = ground.unheard
+    heardUntil = ground.unheard?.lowerBound ?? Clock.wallNanoseconds()
   }
 
   // MARK: Arming
@@ -98,10 +106,13 @@ struct WatchTurn {
   mutating func observe(_ directory: Path) {
     guard let inotify = ground.inotify else { return }
     var folders = [directory]
+    // Only where answered files stay can one be met again.
+    let events: InotifyEvent.Mask =
+      ground.settings.after == .keep ? .arrivalsAndDepartures.union(.modify) : .arrivalsAndDepartures
     while let folder = folders.popLast() {
       ground.heartbeat.beat()
       do throws(PlatformError) {
-        tree.enter(try inotify.add(folder, events: .arrivalsAndDepartures), folder)
+        tree.enter(try inotify.add(folder, events: events), folder)
       } catch {
         if error.isNotFound { continue }
         if tree.unwatched.insert(folder).inserted {
@@ -124,6 +135,8 @@ struct WatchTurn {
     ground.tell(condition)
     if condition == .offline {
       tracker.forgetAll()
+      drops.settle()
+      ready = []
       backlog.removeAll()
       walks = []
       for number in tree.leaveAll() { ground.inotify?.remove(number) }
@@ -136,12 +149,13 @@ struct WatchTurn {
 
   // MARK: Events
 
-  /// While paused nothing is remembered of files, however many arrive: the end of the pause lists everything.
+  /// While paused nothing is remembered of files but that they were dropped: the end of the pause lists everything.
   mutating func setPaused(_ isPaused: Bool) {
     guard self.isPaused != isPaused else { return }
     self.isPaused = isPaused
     if isPaused {
       tracker.forgetAll()
+      ready = []
       backlog.removeAll()
       walks = []
     } else {
@@ -152,6 +166,7 @@ struct WatchTurn {
   mutating func handle(_ event: InotifyEvent) {
     if event.isOverflow {
       ground.tally.overflows.add()
+      drops.unheard = heardUntil...max(heardUntil, Clock.wallNanoseconds())
       observe(tree.root)
       return listAnew()
     }
@@ -171,10 +186,23 @@ struct WatchTurn {
       observe(path)
       if !isPaused { walks.append(FolderWalk(path, recursive: true, reason: .unknownContents)) }
     } else if event.mask.contains(.movedFrom) || event.mask.contains(.delete) {
-      tracker.forget(path.bytes)
+      forget(path.bytes)
+    } else if event.mask.contains(.modify) {
+      drops.written(path.bytes)
     } else {
+      if event.mask.contains(.create) { drops.written(path.bytes) }
+      if event.mask.contains(.closeWrite) { drops.closed(path.bytes) }
+      if event.mask.contains(.movedTo) { drops.drop(path.bytes) }
       heard(of: path.bytes, announced: !event.mask.isDisjoint(with: [.closeWrite, .movedTo]))
     }
+  }
+
+  /// All events up to a time of the wall clock are handled; what they told of is taken up, or stands in `drops`.
+  mutating func noteHeard(until time: Int64) {
+    if !isPaused, tracker.count == 0, ready.isEmpty, backlog.isEmpty, walks.isEmpty { drops.settle() }
+    guard drops.isEmpty, ready.isEmpty, !walks.contains(where: { $0.reason == .unknownContents }) else { return }
+    heardUntil = time
+    drops.unheard = nil
   }
 
   /// A folder is watched no longer; without its root the tree is offline.
@@ -186,8 +214,21 @@ struct WatchTurn {
     }
   }
 
-  mutating func heard(of path: [UInt8], announced: Bool) {
-    if !isPaused { tracker.heard(of: path, announced: announced, now: Clock.monotonicNanoseconds()) }
+  mutating func heard(of path: [UInt8], announced: Bool, listed: Bool = false) {
+    if !isPaused {
+      tracker.heard(of: path, announced: announced, listed: listed, now: Clock.monotonicNanoseconds())
+    }
+  }
+
+  /// An arrival ended without a result, and its file is to be an arrival of the same kind again.
+  mutating func remember(_ arrival: Arrival) {
+    if arrival.sighting == .dropped { drops.drop(arrival.path) }
+  }
+
+  /// A file is gone, or not to be taken.
+  mutating func forget(_ path: [UInt8]) {
+    tracker.forget(path)
+    drops.left(path)
   }
 
   // MARK: Duties
@@ -199,7 +240,7 @@ struct WatchTurn {
 
   /// How long the thread may wait for events before a duty of its own is due.
   var timeUntilNextDuty: Duration {
-    if !isPaused, !walks.isEmpty || !backlog.isEmpty { return .zero }
+    if !isPaused, !walks.isEmpty || !backlog.isEmpty || !ready.isEmpty { return .zero }
     let next = min(tracker.nextDue ?? .max, nextSweep, nextRootLook)
     return .nanoseconds(max(0, next - Clock.monotonicNanoseconds()))
   }

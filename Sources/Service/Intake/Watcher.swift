@@ -13,8 +13,8 @@ final class Watcher: Sendable {
   private struct Requests {
     var mayStop = false
     var isPaused = false
-    var changed: [[UInt8]] = []
-    var unread: [[UInt8]] = []
+    var changed: [Arrival] = []
+    var unread: [Arrival] = []
   }
 
   let settings: WatchSettings
@@ -26,16 +26,24 @@ final class Watcher: Sendable {
   private let wake: WakeSignal
   private let requests = Mutex(Requests())
   private let told = Mutex(WatchCondition.offline)
+  private let unheard: ClosedRange<Int64>?
+  private let heard: Atomic<Int64>
   let heartbeat: Heartbeat
 
   /// `index`: the position of the watch in the configuration.
+  ///
+  /// `unheard`: times of the wall clock, in nanoseconds since 1970, at which events may have been missed; a file that is
+  /// found changed then counts as dropped.
   ///
   /// Without an inotify instance (limit of the user) the folder is polled, and the journal says so.
   ///
   /// - Throws: `PlatformError` if there is no event descriptor.
   init(
-    index: Int, settings: WatchSettings, ledger: Ledger, candidates: CandidateQueue, tally: Tally
+    index: Int, settings: WatchSettings, ledger: Ledger, candidates: CandidateQueue, tally: Tally,
+    unheard: ClosedRange<Int64>?
   ) throws(PlatformError) {
+    self.unheard = unheard
+    heard = Atomic(unheard?.lowerBound ?? Clock.wallNanoseconds())
     self.index = index
     self.settings = settings
     self.ledger = ledger
@@ -75,19 +83,24 @@ final class Watcher: Sendable {
   /// Any thread.
   var condition: WatchCondition { told.withLock { $0 } }
 
+  /// A time of the wall clock, in nanoseconds since 1970; every file dropped before it was admitted.
+  ///
+  /// Any thread.
+  var heardUntil: Int64 { heard.load(ordering: .relaxed) }
+
   /// Asks for another look at a file that changed while it was being read, once it rests.
   ///
   /// Any thread.
-  func reexamine(_ path: [UInt8]) {
-    requests.withLock { $0.changed.append(path) }
+  func reexamine(_ arrival: Arrival) {
+    requests.withLock { $0.changed.append(arrival) }
     wake.wake()
   }
 
   /// Asks for another look, later each time, at a file that could not be read for a reason that may pass.
   ///
   /// Any thread.
-  func readAgainLater(_ path: [UInt8]) {
-    requests.withLock { $0.unread.append(path) }
+  func readAgainLater(_ arrival: Arrival) {
+    requests.withLock { $0.unread.append(arrival) }
     wake.wake()
   }
 
@@ -101,10 +114,12 @@ final class Watcher: Sendable {
     var turn = WatchTurn(
       WatchTurn.Ground(
         index: index, settings: settings, ledger: ledger, candidates: candidates, tally: tally, inotify: inotify,
-        heartbeat: heartbeat, tell: { condition in self.told.withLock { $0 = condition } }))
+        heartbeat: heartbeat, unheard: unheard, tell: { condition in self.told.withLock { $0 = condition } }))
     turn.arm()
     armed()
     turn.resume(resumed)
+    // Files are admitted when all events are handled that happened before they were looked at.
+    var isUpToDate = false
     while true {
       let asked = requests.withLock { requests in
         defer { (requests.changed, requests.unread) = ([], []) }
@@ -112,8 +127,12 @@ final class Watcher: Sendable {
       }
       if asked.mayStop || turn.isRefused { break }
       turn.setPaused(asked.isPaused)
-      for path in asked.changed { turn.heard(of: path, announced: false) }
-      for path in asked.unread { turn.readAgainLater(path) }
+      if isUpToDate { turn.admitReady() }
+      for arrival in asked.changed {
+        turn.remember(arrival)
+        turn.heard(of: arrival.path, announced: false, listed: arrival.sighting == .found)
+      }
+      for arrival in asked.unread { turn.readAgainLater(arrival) }
       turn.attend()
       turn.walk()
       turn.workOffBacklog()
@@ -122,10 +141,18 @@ final class Watcher: Sendable {
       turn.tellWaiting()
       let wait = turn.timeUntilNextDuty
       heartbeat.rest()
+      heard.store(turn.heardUntil, ordering: .relaxed)
+      let now = Clock.wallNanoseconds()
       var events: [InotifyEvent] = []
-      if let inotify { events = inotify.read(timeout: wait, wake: wake) } else { wake.wait(for: wait) }
+      if let inotify {
+        (events, isUpToDate) = inotify.read(timeout: wait, wake: wake)
+      } else {
+        wake.wait(for: wait)
+        isUpToDate = true
+      }
       heartbeat.begin()
       for event in events { turn.handle(event) }
+      if isUpToDate { turn.noteHeard(until: now) }
     }
     heartbeat.rest()
   }

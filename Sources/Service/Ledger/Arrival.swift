@@ -32,12 +32,23 @@ package struct FileIdentity: Hashable, Sendable {
 
 /// A file that the ledger took charge of; its `id` is the idempotence key of everything that follows from it.
 package struct Arrival: Equatable, Sendable {
+  /// How a file came to be seen, which decides whether it can be one that was answered before.
+  package enum Sighting: Int, Sendable {
+    /// A listing found it, and what happened to it before was not watched.
+    case found = 0
+    /// An event told that it was moved in, or written and closed.
+    case dropped = 1
+    /// It changed while its folder was watched, and no event told of a drop: its rights, owner, links or times changed.
+    case changed = 2
+  }
+
   /// A UUIDv7 given by whoever admitted it.
   package var id: String
   package var watch: String
   /// The bytes of the path as the kernel knows it; need not be UTF-8.
   package var path: [UInt8]
   package var identity: FileIdentity
+  package var sighting: Sighting
   /// How often it was in a thread's hand when the daemon crashed.
   package var strikes: Int
   /// How often letting its file go has failed since the daemon started.
@@ -47,12 +58,14 @@ package struct Arrival: Equatable, Sendable {
 
   /// A plain value; only the ledger's own answers are facts.
   package init(
-    id: String, watch: String, path: [UInt8], identity: FileIdentity, strikes: Int = 0, attempts: Int = 0
+    id: String, watch: String, path: [UInt8], identity: FileIdentity, sighting: Sighting = .found, strikes: Int = 0,
+    attempts: Int = 0
   ) {
     self.id = id
     self.watch = watch
     self.path = path
     self.identity = identity
+    self.sighting = sighting
     self.strikes = strikes
     self.attempts = attempts
   }

@@ -21,18 +21,17 @@ extension Ledger {
   /// A candidate whose id is already in the ledger for the same file and still without a result is answered like a new
   /// one, so that a call can be repeated.
   package func admit(
-    _ candidates: [(id: String, watch: String, path: [UInt8], identity: FileIdentity)], now: Int64
+    _ candidates: [Arrival], now: Int64
   ) throws(LedgerError) -> [Arrival] {
     guard !candidates.isEmpty else { return [] }
     return try writing(as: "admit \(candidates.count) arrivals") { () throws(LedgerError) -> [Arrival] in
       let insert = """
-        INSERT INTO arrivals (id, watch, path, device, inode, ctime_ns, mtime_ns, size_bytes, admitted_ns)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        INSERT INTO arrivals (id, watch, path, device, inode, ctime_ns, mtime_ns, size_bytes, admitted_ns, sighting)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
         """
       var admitted: [Arrival] = []
       for candidate in candidates {
-        var arrival = Arrival(
-          id: candidate.id, watch: candidate.watch, path: candidate.path, identity: candidate.identity)
+        var arrival = candidate
         if let id = try idOfKnown(candidate.identity, watch: candidate.watch, path: candidate.path) {
           guard id == candidate.id, let known = try unfinished(id: id) else { continue }
           arrival = known
@@ -47,6 +46,7 @@ extension Ledger {
           try row.bind(7, candidate.identity.mtimeNanoseconds)
           try row.bind(8, candidate.identity.size)
           try row.bind(9, now)
+          try row.bind(10, Int64(candidate.sighting.rawValue))
           try row.run()
         }
         arrival.isFirst = try !hasArrivedBefore(arrival)
@@ -109,7 +109,7 @@ extension Ledger {
 
   /// The columns that `arrival(_:)` reads, in its order.
   static var arrivalColumns: String {
-    "id, watch, path, device, inode, ctime_ns, mtime_ns, size_bytes, strikes, attempts"
+    "id, watch, path, device, inode, ctime_ns, mtime_ns, size_bytes, strikes, attempts, sighting"
   }
 
   /// The arrival in the current row of a query for `arrivalColumns`.
@@ -119,6 +119,7 @@ extension Ledger {
       identity: FileIdentity(
         device: UInt64(bitPattern: row.integer(3)), inode: UInt64(bitPattern: row.integer(4)),
         ctimeNanoseconds: row.integer(5), mtimeNanoseconds: row.integer(6), size: row.integer(7)),
+      sighting: Arrival.Sighting(rawValue: Int(row.integer(10))) ?? .found,
       strikes: Int(row.integer(8)), attempts: Int(row.integer(9)))
   }
 

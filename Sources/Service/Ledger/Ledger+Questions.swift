@@ -88,7 +88,7 @@ extension Ledger {
       }
       try query.bind(2, Int64(limit))
       var found: [(key: Int64, history: ArrivalHistory)] = []
-      while try query.step() { found.append((query.integer(17), history(query))) }
+      while try query.step() { found.append((query.integer(18), history(query))) }
       return try found.map { (found) throws(LedgerError) -> ArrivalHistory in
         var history = found.history
         history.waitingSinks = try Self.waitingSinks(found.key, history.arrival.id, database)
@@ -133,10 +133,10 @@ extension Ledger {
 
   func history(_ row: Statement) -> ArrivalHistory {
     ArrivalHistory(
-      arrival: arrival(row), state: ArrivalState(rawValue: Int(row.integer(10))) ?? .seen,
-      admittedNanoseconds: row.integer(11), finishedNanoseconds: row.isNull(12) ? nil : row.integer(12),
-      sha256: row.isNull(13) ? nil : row.text(13), finalPath: row.isNull(14) ? nil : row.bytes(14),
-      reason: row.isNull(15) ? nil : row.text(15), waitingSinks: [], deadLetters: [])
+      arrival: arrival(row), state: ArrivalState(rawValue: Int(row.integer(11))) ?? .seen,
+      admittedNanoseconds: row.integer(12), finishedNanoseconds: row.isNull(13) ? nil : row.integer(13),
+      sha256: row.isNull(14) ? nil : row.text(14), finalPath: row.isNull(15) ? nil : row.bytes(15),
+      reason: row.isNull(16) ? nil : row.text(16), waitingSinks: [], deadLetters: [])
   }
 
   private static func waitingSinks(

@@ -2,10 +2,11 @@ extension Ledger {
   /// Tells whether an admitted file is one that was answered before and whose rights, owner, links or times changed since;
   /// if so, the earlier arrival is that of the file as it is now, and this one ends without a result.
   ///
-  /// That is so for the same path, inode, size and bytes when the last change was none of the contents: a write sets
-  /// mtime and ctime alike, anything else leaves them apart. Such changes come from `chmod`, `chown`, `ln`, backup
-  /// programs, and from writers that set a file's times after they closed it (unzip, FTP, Samba). An earlier arrival that
-  /// could not leave its folder because of the change is disposed of after all.
+  /// That is so for the same path, inode, size and bytes, unless an event told that the file was dropped again. Of one
+  /// that a listing found, while nobody listened to events, the times tell: a write sets mtime and ctime alike, a change of
+  /// anything but the contents leaves them apart. Such changes come from `chmod`, `chown`, `ln`, `touch`, backup programs,
+  /// and from writers that set a file's times after they closed it (unzip, FTP, Samba). An earlier arrival that could not
+  /// leave its folder because of the change is disposed of after all.
   ///
   /// `disposition` is what the watch does with answered files.
   ///
@@ -14,9 +15,12 @@ extension Ledger {
     _ arrival: Arrival, sha256: String, disposition: Disposition
   ) throws(LedgerError) -> Bool {
     let identity = arrival.identity
-    guard !arrival.isFirst, identity.mtimeNanoseconds != identity.ctimeNanoseconds, !sha256.isEmpty else {
-      return false
+    switch arrival.sighting {
+    case .dropped: return false
+    case .found: guard identity.mtimeNanoseconds != identity.ctimeNanoseconds else { return false }
+    case .changed: break
     }
+    guard !arrival.isFirst, !sha256.isEmpty else { return false }
     return try writing(as: "recognise \(arrival.id)") { () throws(LedgerError) -> Bool in
       let query = try database.statement(
         """

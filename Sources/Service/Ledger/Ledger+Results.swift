@@ -48,13 +48,13 @@ extension Ledger {
       var ready: [ReadyArrival] = []
       while try query.step() {
         let arrival = arrival(query)
-        guard let disposition = Disposition(stored: query.bytes(10)) else {
+        guard let disposition = Disposition(stored: query.bytes(11)) else {
           throw .misuse(
             path: database.path, operation: "read the disposition of \(arrival.id)", detail: "it has an unknown form")
         }
-        let sinks = query.text(11).split(separator: ",").map(String.init)
+        let sinks = query.text(12).split(separator: ",").map(String.init)
         ready.append(
-          ReadyArrival(arrival: arrival, disposition: disposition, sha256: query.text(12), rejectedBy: sinks))
+          ReadyArrival(arrival: arrival, disposition: disposition, sha256: query.text(13), rejectedBy: sinks))
       }
       return ready
     }

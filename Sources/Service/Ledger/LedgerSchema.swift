@@ -59,6 +59,7 @@ enum LedgerSchema {
     CREATE INDEX records_arrival ON records (arrival);
     CREATE INDEX arrivals_quarantined ON arrivals (key) WHERE state = 3 AND final_path IS NOT NULL;
     """,
+    "ALTER TABLE arrivals ADD COLUMN sighting INTEGER NOT NULL DEFAULT 0;",
   ]
 
   /// Sets up the connection and brings the file to the current version, or refuses it untouched.

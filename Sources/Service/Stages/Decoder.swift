@@ -209,12 +209,12 @@ final class Decoder: Sendable {
 
   /// The file changed since it was admitted: this arrival ends, and the watcher finds the new contents.
   private func lookAgain(at candidate: Candidate) -> Decoded? {
-    defer { wiring.watchers[candidate.watch].reexamine(candidate.arrival.path) }
+    defer { wiring.watchers[candidate.watch].reexamine(candidate.arrival) }
     return withdraw(candidate)
   }
 
   private func readAgainLater(_ candidate: Candidate) -> Decoded? {
-    defer { wiring.watchers[candidate.watch].readAgainLater(candidate.arrival.path) }
+    defer { wiring.watchers[candidate.watch].readAgainLater(candidate.arrival) }
     return withdraw(candidate)
   }
 }

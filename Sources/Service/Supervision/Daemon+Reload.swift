@@ -76,6 +76,8 @@ extension Daemon {
       hostPath: ground.launch.hostPath, pluginDirectories: configuration.daemon.pluginDirs)
     ground.shelf.replace(by: models)
     try ground.ledger.retireSinks(keeping: configuration.sinks.map(\.name))
+    // Nobody listens since the old pipeline ended.
+    ground.unheard = pipeline.heardUntil...max(pipeline.heardUntil, Clock.wallNanoseconds())
     let made = try Pipeline(configuration, on: ground)
     try made.openSinks(within: .seconds(10), refusing: refusing)
     pipeline = made

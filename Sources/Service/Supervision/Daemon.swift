@@ -45,17 +45,19 @@ package final class Daemon {
     lock = try PosixLock(path: state.appending("lock"))
     let ledger = try Ledger(path: state.appending("ledger.db").displayed)
     recorderPath = runtime.appending("flight-recorder").displayed
-    try Self.countStrikes(in: ledger, recorderPath: recorderPath)
+    let report = FlightRecorder.report(path: recorderPath)
+    try Self.countStrikes(of: report.culprits, in: ledger, recorderPath: recorderPath)
     let recorder = try FlightRecorder(path: recorderPath, slots: configuration.slotsInHand)
     recorder.markFaults()
     let models = try Self.load(configuration)
     ground = Pipeline.Ground(
       ledger: ledger, recorder: recorder, tally: Tally(), shelf: ModelShelf(models),
       launch: SinkLaunch(hostPath: hostPath, pluginDirectories: configuration.daemon.pluginDirs),
-      memory: try Self.memory(configuration, models))
+      memory: try Self.memory(configuration, models), unheard: report.unheard)
     try ledger.forgetPostponements()
     try ledger.retireSinks(keeping: configuration.sinks.map(\.name))
     pipeline = try Pipeline(configuration, on: ground)
+    recorder.note(now: Clock.wallNanoseconds(), heardUntil: pipeline.heardUntil)
     operations = Operations(
       ground: ground, pipeline: pipeline, startedAt: startedAt, memoryBoundBytes: ground.memory.totalBytes,
       requestReload: { kill(getpid(), SIGHUP) })
@@ -68,8 +70,7 @@ package final class Daemon {
   }
 
   /// The picture that a crashed thread had in hand gets a strike; a run that was killed from outside gives none.
-  private static func countStrikes(in ledger: Ledger, recorderPath: String) throws {
-    let culprits = FlightRecorder.report(path: recorderPath).culprits
+  private static func countStrikes(of culprits: [String], in ledger: Ledger, recorderPath: String) throws {
     // First, so that a crash right here forgets a strike rather than counting it twice.
     FlightRecorder.forget(path: recorderPath)
     for (id, strikes) in culprits.isEmpty ? [] : try ledger.strike(culprits) {
@@ -169,6 +170,7 @@ package final class Daemon {
   /// Cheap; called at least twice an interval, also while a reload or a stop is under way.
   func attend() {
     pipeline.reinforce()
+    ground.recorder.note(now: Clock.wallNanoseconds(), heardUntil: pipeline.heardUntil)
     let now = Clock.monotonicNanoseconds()
     let stalls = stalls.stalls(pipeline.heartbeats + [http.heartbeat], now: now)
     http.turn(stalled: stalls.filter { $0.activity == .working }.map(\.stage))
@@ -258,5 +260,6 @@ package final class Daemon {
     guard configuration.slotsInHand > ground.recorder.slots else { return }
     ground.recorder = try FlightRecorder(path: recorderPath, slots: configuration.slotsInHand)
     ground.recorder.markFaults()
+    ground.recorder.note(now: Clock.wallNanoseconds(), heardUntil: pipeline.heardUntil)
   }
 }

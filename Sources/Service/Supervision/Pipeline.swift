@@ -17,6 +17,8 @@ final class Pipeline: Sendable {
     var launch: SinkLaunch
     let board = StallBoard()
     var memory: MemoryPlan
+    /// Times of the wall clock, in nanoseconds since 1970, at which events of the watches may have been missed.
+    var unheard: ClosedRange<Int64>?
   }
 
   private let candidates = CandidateQueue(capacity: .max)
@@ -59,7 +61,8 @@ final class Pipeline: Sendable {
       for (index, settings) in configuration.watches.enumerated() {
         watchers.append(
           try Watcher(
-            index: index, settings: settings, ledger: ground.ledger, candidates: candidates, tally: ground.tally))
+            index: index, settings: settings, ledger: ground.ledger, candidates: candidates, tally: ground.tally,
+            unheard: ground.unheard))
       }
       self.watchers = watchers
     } catch {
@@ -104,6 +107,9 @@ final class Pipeline: Sendable {
       limit: workers * 2, limits: ground.memory.limits, permits: permits, decoded: decoded, shelf: ground.shelf,
       tally: ground.tally)
   }
+
+  /// A time of the wall clock, in nanoseconds since 1970: every file dropped before it was admitted.
+  var heardUntil: Int64 { watchers.map(\.heardUntil).min() ?? Clock.wallNanoseconds() }
 
   /// Every stage's sign of life.
   var heartbeats: [Heartbeat] {
