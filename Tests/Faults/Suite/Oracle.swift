@@ -160,19 +160,21 @@ package final class Oracle {
   /// Sources that are nowhere, and refused ones that do not lie in quarantine with a reason.
   private func amissWithSources() -> [String] {
     var found: [String] = []
+    // First, and what they may become afterwards: a file that moves meanwhile is seen in one place at least.
+    let absent =
+      isDeletedWhenDone
+      ? [:]
+      : obligations.filter { key, obligation in
+        !obligation.mayBeGone && Self.digest(of: folderPrefix + key.path) != key.digest
+      }
     let quarantined = Set(quarantines.flatMap { Self.quarantined(in: $0) })
     let done = Set(
       doneFolders.flatMap { folder in Files.names(in: folder).compactMap { Self.digest(of: "\(folder)/\($0)") } })
-    for (key, obligation) in obligations {
-      let path = String(decoding: key.path, as: UTF8.self)
-      if obligation.fate == .refused, !quarantined.contains(key.digest) {
-        found.append("lost: \(path) is not in quarantine with a reason")
-      }
-      if obligation.mayBeGone || isDeletedWhenDone { continue }
-      if quarantined.contains(key.digest) || done.contains(key.digest) { continue }
-      if Self.digest(of: folderPrefix + key.path) != key.digest {
-        found.append("lost: the bytes of \(path) are nowhere")
-      }
+    for (key, obligation) in obligations where obligation.fate == .refused && !quarantined.contains(key.digest) {
+      found.append("lost: \(String(decoding: key.path, as: UTF8.self)) is not in quarantine with a reason")
+    }
+    for key in absent.keys where !quarantined.contains(key.digest) && !done.contains(key.digest) {
+      found.append("lost: the bytes of \(String(decoding: key.path, as: UTF8.self)) are nowhere")
     }
     return found
   }
