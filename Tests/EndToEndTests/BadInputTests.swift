@@ -64,10 +64,8 @@ struct BadInputTests {
     #expect(daemon.waitForExit() == 0)
   }
 
-  /// As another user, since root may read everything.
-  @Test(.enabled(if: geteuid() == 0 && access("/usr/bin/setpriv", X_OK) == 0))
-  func aFileThatMayNotBeReadIsQuarantinedWithItsReason() {
-    let daemon = DaemonProcess()
+  /// Starts the daemon as another user, since root may read everything; false if this build is closed to others.
+  private func startAsNobody(_ daemon: DaemonProcess) -> Bool {
     let nobody: uid_t = 65_534
     for folder in ["", "inbox", "out", "state", "run", "plugins"] {
       chown("\(daemon.scratch.path)/\(folder)", nobody, nobody)
@@ -80,8 +78,35 @@ struct BadInputTests {
       #expect(daemon.log.isEmpty || daemon.log.contains("Permission denied"), "\(daemon.log)")
       daemon.signal(SIGKILL)
       _ = daemon.waitForExit()
-      return
+      return false
     }
+    return true
+  }
+
+  @Test(.enabled(if: geteuid() == 0 && access("/usr/bin/setpriv", X_OK) == 0))
+  func aFolderThatWasClosedIsListedSoonAfterItOpens() {
+    let daemon = DaemonProcess()
+    daemon.configure(watch: "recursive = true")
+    let folder = daemon.scratch.folder("inbox/below")
+    guard startAsNobody(daemon) else { return }
+    // The periodic sweep comes once a minute only.
+    for (number, closed) in [folder, daemon.inbox].enumerated() {
+      chmod(closed, 0)
+      Files.write(TestPicture.bmp(number: number), to: "\(closed)/\(number).bmp")
+      #expect(
+        eventually { daemon.logLines(with: "it cannot be listed") + daemon.logLines(with: "tried again") > number })
+      Files.write(TestPicture.bmp(number: 10 + number), to: "\(closed)/\(10 + number).bmp")
+      chmod(closed, 0o777)
+      #expect(eventually(seconds: 20) { Results(of: daemon).csv.count == 2 * (number + 1) }, "\(daemon.log)")
+    }
+    daemon.signal(SIGTERM)
+    #expect(daemon.waitForExit() == 0, "\(daemon.log)")
+  }
+
+  @Test(.enabled(if: geteuid() == 0 && access("/usr/bin/setpriv", X_OK) == 0))
+  func aFileThatMayNotBeReadIsQuarantinedWithItsReason() {
+    let daemon = DaemonProcess()
+    guard startAsNobody(daemon) else { return }
     Files.write(TestPicture.bmp(number: 1), to: "\(daemon.inbox)/.secret")
     chmod("\(daemon.inbox)/.secret", 0)
     rename("\(daemon.inbox)/.secret", "\(daemon.inbox)/secret.bmp")

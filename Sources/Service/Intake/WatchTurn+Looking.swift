@@ -16,10 +16,8 @@ extension WatchTurn {
     var walk = walks.removeFirst()
     let step = ground.heartbeat.outside { walk.step(limit: Self.walkBatch) }
     if let (folder, error) = step.unreadable {
-      if folder == tree.root { return setCondition(.offline, "it cannot be listed: \(error)") }
-      Journal.log(
-        .warning, "\(folder.displayed) cannot be listed: \(error)", id: .watchUnavailable,
-        fields: [("LOOKOUT_WATCH", ground.settings.name)])
+      noteClosed(folder, error)
+      if tree.condition == .offline { return }
     }
     if tree.condition == .armed {
       for folder in step.folders where !tree.isWatched(folder) && !tree.unwatched.contains(folder) { observe(folder) }
@@ -97,7 +95,11 @@ extension WatchTurn {
         passOver(path, status.identity, because: "it is no regular file")
       }
     case .unreadable(let error):
-      guard let status = try? FileStatus.of(path, followingLinks: false) else { return forget(key) }
+      guard let status = try? FileStatus.of(path, followingLinks: false) else {
+        // Not the file is closed, but its folder.
+        tracker.forget(key)
+        return noteClosed(path.parent, error)
+      }
       settle(key, status, isComplete: false, origin) { turn in
         turn.tree.admits(name: path.lastComponent) == true ? nil : "it cannot be read: \(error)"
       }

@@ -67,7 +67,7 @@ struct WatchTurn {
     guard let status = ground.heartbeat.outside({ try? FileStatus.of(tree.root, followingLinks: true) }),
       status.kind == .directory
     else { return setCondition(.offline, "the folder is not there") }
-    if let error = ground.heartbeat.outside({ Self.listingError(tree.root) }) {
+    if let error = ground.heartbeat.outside({ Self.closure(of: tree.root) }) {
       return setCondition(.offline, "\(error)")
     }
     tree.rootStatus = status
@@ -80,9 +80,11 @@ struct WatchTurn {
     listAnew()
   }
 
-  private static func listingError(_ folder: Path) -> PlatformError? {
+  /// Why a folder cannot be listed or searched; nil if it can.
+  private static func closure(of folder: Path) -> PlatformError? {
     do throws(PlatformError) {
       _ = try FileDescriptor.open(folder, flags: [.readOnly, .directory])
+      _ = try FileStatus.of(folder.appending(Array(".".utf8)), followingLinks: false)
       return nil
     } catch {
       return error
@@ -135,7 +137,6 @@ struct WatchTurn {
     ground.tell(condition)
     if condition == .offline {
       tracker.forgetAll()
-      drops.settle()
       ready = []
       backlog.removeAll()
       walks = []
@@ -145,6 +146,27 @@ struct WatchTurn {
       condition == .offline ? .warning : .info,
       "watch \(ground.settings.name) is \(condition): \(tree.root.displayed)\(detail.isEmpty ? "" : ": \(detail)")",
       id: .watchCondition, fields: [("LOOKOUT_WATCH", ground.settings.name)])
+  }
+
+  /// A folder cannot be listed or searched now.
+  mutating func noteClosed(_ folder: Path, _ error: PlatformError) {
+    if folder == tree.root { return setCondition(.offline, "it cannot be listed: \(error)") }
+    guard !error.isNotFound, tree.closed.insert(folder).inserted else { return }
+    Journal.log(
+      .warning, "\(folder.displayed) cannot be listed, tried again until it can: \(error)", id: .watchUnavailable,
+      fields: [("LOOKOUT_WATCH", ground.settings.name)])
+  }
+
+  /// Lists folders that were closed and are so no longer.
+  private mutating func tryClosed() {
+    for folder in tree.closed {
+      if let error = ground.heartbeat.outside({ Self.closure(of: folder) }), !error.isNotFound { continue }
+      tree.closed.remove(folder)
+      if tree.condition == .armed { observe(folder) }
+      if !isPaused {
+        walks.append(FolderWalk(folder, recursive: ground.settings.recursive, reason: .unknownContents))
+      }
+    }
   }
 
   // MARK: Events
@@ -199,7 +221,9 @@ struct WatchTurn {
 
   /// All events up to a time of the wall clock are handled; what they told of is taken up, or stands in `drops`.
   mutating func noteHeard(until time: Int64) {
-    if !isPaused, tracker.count == 0, ready.isEmpty, backlog.isEmpty, walks.isEmpty { drops.settle() }
+    if !isPaused, tree.condition != .offline, tracker.count == 0, ready.isEmpty, backlog.isEmpty, walks.isEmpty {
+      drops.settle()
+    }
     guard drops.isEmpty, ready.isEmpty, !walks.contains(where: { $0.reason == .unknownContents }) else { return }
     heardUntil = time
     drops.unheard = nil
@@ -269,8 +293,9 @@ struct WatchTurn {
       setCondition(.offline, "another folder is in its place")
       return arm()
     }
+    tryClosed()
     if tree.condition == .armed, !isPaused {
-      for folder in tree.unwatched {
+      for folder in tree.unwatched where !tree.closed.contains(folder) {
         observe(folder)
         walks.append(FolderWalk(folder, recursive: false, reason: .polled))
       }

@@ -13,6 +13,8 @@ struct WatchedTree {
   private var numbers: [Path: Int32] = [:]
   /// Folders for which no watch could be had: they alone are listed again and again.
   var unwatched: Set<Path> = []
+  /// Folders that could not be listed or searched: they are tried again and again, and listed when they can be.
+  var closed: Set<Path> = []
 
   init(settings: WatchSettings) {
     self.settings = settings
@@ -43,6 +45,7 @@ struct WatchedTree {
       directories = [:]
       numbers = [:]
       unwatched = []
+      closed = []
       rootStatus = nil
     }
     return Array(directories.keys)

@@ -73,7 +73,7 @@ extension Scenario {
       bench.happened()
       let start = Bench.seconds()
       site.handOver(3)
-      bench.settle(site, within: 75, name)
+      bench.settle(site, within: 20, name)
       slowest = max(slowest, Bench.seconds() - start)
       bench.say("\(name): answered after \(Bench.text(Bench.seconds() - start)) s")
     }
