@@ -5,7 +5,8 @@ internal import Glibc
 /// Starts `path`, told its sandbox, with one end of a socket as descriptor 3 and returns the other end, which the caller owns.
 ///
 /// The child's stdin is /dev/null, its stdout and stderr the caller's stderr; signals are at their defaults and
-/// unblocked; it leads a process group, so that a terminal's Ctrl-C does not reach it.
+/// unblocked; it leads a process group, so that a terminal's Ctrl-C does not reach it. The Swift runtime's handler of fatal
+/// signals stays out of it: what a plugin raises must end the process.
 /// The host closes descriptors above 3 that a library of the daemon opened without close-on-exec.
 func spawnSinkHost(_ path: String, _ sandbox: SinkSandbox) throws(SinkProcessError) -> (socket: Int32, process: Int32) {
   var pair: [Int32] = [-1, -1]
@@ -35,13 +36,22 @@ func spawnSinkHost(_ path: String, _ sandbox: SinkSandbox) throws(SinkProcessErr
   posix_spawnattr_setflags(
     &attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
 
+  var inherited: [UnsafeMutablePointer<CChar>?] = []
+  var variable = environ
+  while let text = variable.pointee {
+    if strncmp(text, "SWIFT_BACKTRACE=", 16) != 0 { inherited.append(text) }
+    variable += 1
+  }
   var process: pid_t = 0
   let result = path.withCString { program in
     sandbox.rawValue.withCString { sandbox in
       var arguments: [UnsafeMutablePointer<CChar>?] = [
         UnsafeMutablePointer(mutating: program), UnsafeMutablePointer(mutating: sandbox), nil,
       ]
-      return posix_spawn(&process, program, &actions, &attributes, &arguments, environ)
+      return "SWIFT_BACKTRACE=enable=no".withCString { setting in
+        var environment = inherited + [UnsafeMutablePointer(mutating: setting), nil]
+        return posix_spawn(&process, program, &actions, &attributes, &arguments, &environment)
+      }
     }
   }
   guard result == 0 else {

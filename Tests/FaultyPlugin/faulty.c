@@ -8,6 +8,7 @@
 #include "lookout_sink.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@ typedef struct sink {
   const lookout_batch *kept;
 } sink;
 
-/* A true fault: one that is only raised could be survived by a handler that returns. */
+/* A true fault, not one that is only raised. */
 static void crash(void) {
   static int *volatile nowhere;
   *(volatile int *)nowhere = 1;
@@ -59,6 +60,7 @@ static int is_due(const sink *s, const char *call) {
 static void misbehave(const sink *s, const char *call) {
   if (!is_due(s, call)) return;
   if (strcmp(s->fault, "crash") == 0) crash();
+  if (strcmp(s->fault, "raise") == 0) raise(SIGSEGV);
   if (strcmp(s->fault, "abort") == 0) abort();
   if (strcmp(s->fault, "exit") == 0) exit(0);
   if (strcmp(s->fault, "hang") == 0)

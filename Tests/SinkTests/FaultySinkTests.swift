@@ -18,7 +18,7 @@ struct FaultySinkTests {
     }
   }
 
-  @Test(arguments: ["crash", "abort", "exit"], ["write", "flush"])
+  @Test(arguments: ["crash", "raise", "abort", "exit"], ["write", "flush"])
   func aDeathIsToldWithItsCallAndCause(_ fault: String, _ call: String) throws {
     let sink = try start("faulty", config(fault, at: call))
     let error = failure { () throws(SinkProcessError) in
@@ -29,7 +29,7 @@ struct FaultySinkTests {
       Issue.record("\(String(describing: error))")
       return
     }
-    #expect(how.contains(fault == "exit" ? "status 0" : fault == "crash" ? "signal 11" : "signal 6"))
+    #expect(how.contains(["exit": "status 0", "abort": "signal 6"][fault] ?? "signal 11"))
     guard case .died? = failure({ () throws(SinkProcessError) in try sink.flush() }) else {
       Issue.record("it still answers")
       return
