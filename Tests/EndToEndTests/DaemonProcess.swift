@@ -29,7 +29,9 @@ final class DaemonProcess {
   var database: String { scratch("out/results.db") }
   var quarantine: String { scratch("state/quarantine/inbox") }
   var configuration: String { scratch("lookout.toml") }
-  var httpSocket: String { scratch("run/http.sock") }
+  var httpSocket: String { scratch("run/\(socketName)") }
+  /// For the next `configure`.
+  var socketName = "http.sock"
   /// Addresses beside the socket, for the next `configure`.
   var listen: [String] = []
 

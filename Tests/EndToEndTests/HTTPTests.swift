@@ -59,6 +59,32 @@ struct HTTPTests {
     #expect(daemon.waitForExit() == 0)
   }
 
+  /// As `systemctl reload` does it, with a configuration that already names another socket.
+  @Test func aReloadThatMovesTheSocketIsAskedForAtTheOldOne() {
+    let daemon = DaemonProcess()
+    daemon.start()
+    #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")
+    func reload() -> Ran {
+      Ran("\(DaemonProcess.products)/lookout", ["reload", "--config", daemon.configuration], in: daemon.scratch)
+    }
+    for name in ["moved.sock", "again.sock"] {
+      let former = daemon.httpSocket
+      daemon.socketName = name
+      daemon.configure(extra: "[nonsense]\nkey = 1\n")
+      let refused = reload()
+      #expect(refused.status == 78 && refused.errors.contains("nonsense"), "\(refused)")
+      #expect(!Files.exists(daemon.httpSocket) && RawHTTP(unix: former) != nil)
+      daemon.configure()
+      let done = reload()
+      #expect(done.status == 0, "\(done) \(daemon.log)")
+      #expect(daemon.get("/livez")?.status == 200)
+      #expect(eventually { !Files.exists(former) })
+    }
+    daemon.signal(SIGTERM)
+    #expect(daemon.waitForExit() == 0)
+    #expect(Files.names(in: daemon.scratch("run")).isEmpty)
+  }
+
   @Test func reloadsItsAddressesAndRefusesBadOnes() throws {
     let daemon = DaemonProcess()
     daemon.start()

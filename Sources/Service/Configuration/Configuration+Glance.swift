@@ -5,15 +5,17 @@ internal import TOML
 // For tools that must work while the file is wrong elsewhere: a reload that is refused, for example, is asked for over a
 // socket that the refused file names.
 extension Configuration {
-  /// The paths of the Unix sockets that `listen` names or implies; none if the file cannot be read as TOML.
+  /// The paths of the Unix sockets that `listen` names or implies, and then of those that a service with this runtime
+  /// folder listens on so far; none if the file cannot be read as TOML.
   package static func sockets(namedIn path: String) -> [String] {
     guard let daemon = glance(path) else { return [] }
     var reader = TableReader("daemon", daemon)
     let runtime = reader.string("runtime_dir", default: DaemonSettings().runtimeDir)
     let texts = reader.placedStrings("listen")?.map(\.text) ?? ["unix:\(runtime)/http.sock"]
-    return texts.compactMap { text in
+    let named = texts.compactMap { text -> String? in
       if case .unix(let path) = try? ListenAddress(text) { path } else { nil }
     }
+    return named + ServedSockets.noted(in: runtime).filter { !named.contains($0) }
   }
 
   /// The folders that plugins are looked for in; the default ones if the file says nothing of them.

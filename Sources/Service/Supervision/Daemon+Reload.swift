@@ -18,7 +18,7 @@ extension Daemon {
         try rebuild(new, models, memory)
         if new.daemon != configuration.daemon { tellMemory() }
       }
-      http.serve(listeners)
+      serve(listeners)
       configuration = new
       settleModelFiles()
       Journal.log(.notice, "reloaded \(configurationPath)", id: .reloaded)

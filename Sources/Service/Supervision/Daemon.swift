@@ -4,6 +4,7 @@
 
 internal import Engine
 internal import Glibc
+internal import HTTPServer
 internal import Platform
 internal import Synchronization
 
@@ -65,7 +66,7 @@ package final class Daemon {
     let listeners = try http.prepare(configuration)
     settleModelFiles()
     try pipeline.openSinks(within: .seconds(10))
-    http.serve(listeners)
+    serve(listeners)
     http.start()
   }
 
@@ -159,6 +160,12 @@ package final class Daemon {
       id: .ready, fields: [("LOOKOUT_START_MS", "\(milliseconds)")])
   }
 
+  /// Listens at exactly these from now on.
+  func serve(_ listeners: [Listener]) {
+    http.serve(listeners)
+    ServedSockets.note(listeners.map(\.address), in: configuration.daemon.runtimeDir)
+  }
+
   func status() -> String {
     ground.tally.summary(waiting: pipeline.waiting) + pipeline.troubles.map { "; \($0)" }.joined()
   }
@@ -250,6 +257,7 @@ package final class Daemon {
     Journal.log(.notice, (isWhole ? "stopped: " : "stopped before all was delivered: ") + status(), id: .stopped)
     guard hasEnded else { return 75 }
     http.stop()
+    ServedSockets.forget(in: configuration.daemon.runtimeDir)
     ground.ledger.close()
     ground.recorder.discard()
     return isWhole ? 0 : 75
