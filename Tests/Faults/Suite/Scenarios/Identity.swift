@@ -4,7 +4,8 @@ internal import TestSupport
 extension Scenario {
   /// Names, inodes, times and clocks that mislead.
   package static let identity = Scenario(
-    "identity", "Overwritten names, reused inodes, hard links, equal bytes, odd times, clock steps, odd names"
+    "identity",
+    "Overwritten names, reused inodes, hard links, equal bytes, odd times, clock steps, odd names, files dropped again"
   ) { bench in
     let site = try Site()
     bench.check(site.service.startReady(), "the daemon does not start", log: site.service.log)
@@ -14,6 +15,7 @@ extension Scenario {
     oddTimes(site, bench)
     oddNames(site, bench)
     stepClock(site, bench)
+    dropAgain(site, bench)
     Scenario.listAgain(site, bench)
     changeMetadata(site, bench)
     bench.stop(site)
@@ -132,6 +134,33 @@ extension Scenario {
     }
     bench.check(site.control.clockReadings > 0, "the daemon never asked the stepped clock")
     bench.figure("clock readings", "\(site.control.clockReadings)")
+  }
+
+  /// Answered files are moved out and back, or overwritten by the same bytes with the same times, and touched.
+  private static func dropAgain(_ site: Site, _ bench: Bench) {
+    let paths = site.handOver(bench.scaled(24, short: 6))
+    bench.settle(site, within: 20, "before files are dropped again")
+    for (index, path) in paths.enumerated() {
+      guard let bytes = Files.read(path), let number = Int(path.split(separator: "/").last?.prefix { $0 != "." } ?? "")
+      else { continue }
+      switch index % 3 {
+      case 0:
+        rename(path, "\(site.base)/away")
+        rename("\(site.base)/away", path)
+      case 1:
+        Files.write(bytes, to: path)
+        var past = [timeval(tv_sec: 981_173_106, tv_usec: 0), timeval(tv_sec: 981_173_106, tv_usec: 0)]
+        utimes(path, &past)
+      default:
+        let file = open(path, O_WRONLY | O_CLOEXEC)
+        futimens(file, nil)
+        close(file)
+        continue
+      }
+      site.oracle.expect(NumberPicture.File(number: number, bytes: bytes, suffix: ""), at: Array(path.utf8))
+      bench.happened()
+    }
+    bench.settle(site, within: 20, "files dropped again")
   }
 
   /// Rights, owner, links and times of answered files change: none is a new arrival.
