@@ -225,6 +225,20 @@ struct AtomicFileTests {
     #expect(Files.names(in: scratch.path) == ["state"])
   }
 
+  @Test func readsFilesOfAnySizeUpToTheLimit() throws {
+    let scratch = Scratch()
+    let path = Path(scratch("file"))
+    for size in [0, 65_535, 65_536, 65_537, 200_000] {
+      let bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0 * 7) }
+      Files.write(bytes, to: path.displayed)
+      #expect(try AtomicFile.read(path, limit: size) == bytes)
+      #expect(try AtomicFile.read(path, limit: 1 << 40) == bytes, "no buffer of the limit's size is made")
+      if size > 0 { #expect(throws: PlatformError.self) { try AtomicFile.read(path, limit: size - 1) } }
+    }
+    // The kernel's own files say that they are empty.
+    #expect(try !AtomicFile.read(Path("/proc/self/mountinfo"), limit: 16 << 20).isEmpty)
+  }
+
   @Test func aDraftLeftByACrashIsNoHindrance() throws {
     let scratch = Scratch()
     Files.write(Array("half a dra".utf8), to: scratch(".state.tmp"))
