@@ -30,6 +30,8 @@ extension Scenario {
     bench.figure("overflows", "\(overflows)")
     bench.figure("all answered after", Bench.text(took) + " s")
     bench.fresh(site, within: 20)
+    // Some file systems take minutes to remove so many files, longer than a stop waits.
+    site.service.tend(until: { Files.names(in: site.inbox).isEmpty }, within: 300)
     bench.stop(site)
     bench.blame(site.oracle.violations())
   }
