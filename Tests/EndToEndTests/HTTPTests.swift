@@ -85,6 +85,33 @@ struct HTTPTests {
     #expect(Files.names(in: daemon.scratch("run")).isEmpty)
   }
 
+  /// Who is taken on is answered; who is not hears so at once, and when to come again.
+  @Test func refusesPicturesWhenItIsFull() throws {
+    let daemon = DaemonProcess()
+    daemon.start()
+    #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")
+    let photo = try #require(Files.read("\(DaemonProcess.repository)/examples/photos/astronaut.jpg"))
+    var form: [UInt8] = []
+    for number in 0..<255 {
+      form += Array("--part\r\nContent-Disposition: form-data; name=\"f\"; filename=\"\(number).jpg\"\r\n\r\n".utf8)
+      form += photo + Array("\r\n".utf8)
+    }
+    form += Array("--part--\r\n".utf8)
+    let clients = try (0..<3).map { _ in try #require(RawHTTP(unix: daemon.httpSocket)) }
+    for client in clients {
+      client.request(
+        "POST", "/v1/classify?timeout_ms=60000", headers: [("Content-Type", "multipart/form-data; boundary=part")],
+        body: form)
+    }
+    let answers = try clients.map { try #require($0.answer(within: 90)) }
+    #expect(answers[0].status == 200 && answers[0].text.hasPrefix("[{\"id\":"), "\(answers[0].text.prefix(200))")
+    let refused = answers.filter { $0.status != 200 }
+    #expect(!refused.isEmpty && refused.allSatisfy { $0.status == 503 && $0.headers["retry-after"] == "1" })
+    #expect(daemon.post("/v1/classify", photo)?.status == 200)
+    daemon.signal(SIGTERM)
+    #expect(daemon.waitForExit() == 0)
+  }
+
   @Test func reloadsItsAddressesAndRefusesBadOnes() throws {
     let daemon = DaemonProcess()
     daemon.start()

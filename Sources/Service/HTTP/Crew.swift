@@ -8,11 +8,14 @@ final class Crew: Sendable {
   let count: Int
   private let work: BoundedQueue<@Sendable () -> Void>
   private let threads = Mutex<[OwnedThread]>([])
+  private let capacity: Int
+  private let promised = Mutex(0)
 
   /// `capacity`: how much may wait for a free thread.
   init(name: String, count: Int, capacity: Int) {
     self.name = name
     self.count = count
+    self.capacity = capacity
     work = BoundedQueue(capacity: capacity)
   }
 
@@ -31,6 +34,21 @@ final class Crew: Sendable {
   ///
   /// Never blocks.
   func take(_ piece: @escaping @Sendable () -> Void) -> Bool { work.tryPut(piece) }
+
+  /// Takes on so many pieces of one request before any of them is handed over; false if too many are taken on already.
+  ///
+  /// So those that are taken on are answered in time, where otherwise all would wait in vain. One request alone may be
+  /// larger than the capacity.
+  func promise(_ count: Int) -> Bool {
+    promised.withLock { promised in
+      guard promised == 0 || promised + count <= capacity else { return false }
+      promised += count
+      return true
+    }
+  }
+
+  /// Forgets pieces that were taken on, done or not.
+  func release(_ count: Int) { promised.withLock { $0 -= count } }
 
   /// Ends the threads after what they have been given.
   func stop() {

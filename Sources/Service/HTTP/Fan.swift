@@ -30,8 +30,12 @@ final class Fan: Sendable {
   static func out(
     _ count: Int, over crew: Crew, piece: @escaping @Sendable (Int) -> Void, done: @escaping @Sendable () -> Void
   ) -> Bool {
+    guard crew.promise(count) else { return false }
     let fan = Fan(count: count, crew: crew, piece: piece, done: done)
-    guard crew.take({ fan.work() }) else { return false }
+    guard crew.take({ fan.work() }) else {
+      crew.release(count)
+      return false
+    }
     for _ in 1..<max(1, min(count, crew.count)) where !crew.take({ fan.work() }) { break }
     return true
   }
@@ -41,6 +45,7 @@ final class Fan: Sendable {
       let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
       guard index < count else { return }
       piece(index)
+      crew.release(1)
       if left.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 { return done() }
       if crew.take({ self.work() }) { return }
     }
