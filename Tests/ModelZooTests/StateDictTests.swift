@@ -13,7 +13,7 @@ func temporaryFolder() throws -> String {
   return path
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct StateDictTests {
   @Test(arguments: ["small.zip.pth", "small.legacy.pth", "small.deflated.pth", "checkpoint.pth"])
   func everyFormGivesTheSameTensors(name: String) throws {
