@@ -212,23 +212,23 @@ def http(folder):
         head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n" + "".join(f"{h}\r\n" for h in headers)
         return (head + (f"Content-Length: {len(body)}\r\n" if body else "") + "\r\n").encode() + body
 
-    def form(*parts, end="--b--\r\n"):
+    def form(*parts, end="--cut--\r\n"):
         text = b""
         for name, file, data in parts:
-            text += f'--b\r\nContent-Disposition: form-data; name="{name}"; filename="{file}"\r\n'.encode()
+            text += f'--cut\r\nContent-Disposition: form-data; name="{name}"; filename="{file}"\r\n'.encode()
             text += b"Content-Type: image/jpeg\r\n\r\n" + data + b"\r\n"
         return text + end.encode()
 
-    kind = ["Content-Type: multipart/form-data; boundary=b"]
+    kind = ["Content-Type: multipart/form-data; boundary=cut"]
     jpeg = b"\xff\xd8\xff\xe0\0\x10JFIF"
     put(folder, "get", request("/v1/status?a=1&b=%20", method="GET"))
     put(folder, "several", request("/metrics", method="GET") + request("/refused", b"abc") + request("/x", jpeg))
     put(folder, "form", request("/v1/classify", form(("a", "a.jpg", jpeg), ("b", "b.png", b"\x89PNG\r\n\x1a\n")), kind))
     put(folder, "form-many", request("/v1/classify", form(*[(f"{i}", f"{i}.jpg", jpeg) for i in range(5)]), kind))
     put(folder, "form-cut", request("/v1/classify", form(("a", "a.jpg", jpeg), end=""), kind))
-    put(folder, "form-mixed", request("/v1/classify", b'--b\r\nContent-Disposition: form-data; name="n"\r\n'
-        b"Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nContent-Disposition: file; filename=a\r\n\r\n"
-        + jpeg + b"\r\n--c--\r\n--b--\r\n", kind))
+    put(folder, "form-mixed", request("/v1/classify", b'--cut\r\nContent-Disposition: form-data; name="n"\r\n'
+        b"Content-Type: multipart/mixed; boundary=in\r\n\r\n--in\r\nContent-Disposition: file; filename=a\r\n\r\n"
+        + jpeg + b"\r\n--in--\r\n--cut--\r\n", kind))
     chunks = b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: t\r\n\r\n"
     put(folder, "chunks", request("/c", headers=["Transfer-Encoding: chunked"]) + chunks)
     put(folder, "expect", request("/e", jpeg, ["Expect: 100-continue"]))

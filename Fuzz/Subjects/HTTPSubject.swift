@@ -22,7 +22,7 @@ package final class HTTPSubject: Subject {
     limits.allBodyBytes = 8192
     limits.parts = 4
     limits.headBytes = 4096
-    limits.transferSeconds = 10
+    limits.transferSeconds = 2
     answering = Answering(limits)
     do {
       server = try HTTPServer(handler: answering, limits: limits)
