@@ -26,6 +26,30 @@ check "rows" "$photos" "$(rows)"
 sleep 1
 run systemctl show -p StatusText lookout
 
+step "who may do what"
+useradd --no-create-home stranger
+useradd --no-create-home --groups lookout member
+as() { # user, command…: whether it may
+  user=$1
+  shift
+  if runuser -u "$user" -- "$@" >/tmp/said 2>&1; then echo yes; else echo no; fi
+}
+for user in root member; do
+  for command in status pause resume "quarantine list" redrive drain resume reload doctor \
+    "explain /srv/lookout/inbox/first-$(basename "$(ls /photos/*.jpg | head -n 1)")"; do
+    # The command is words on purpose.
+    # shellcheck disable=SC2086
+    check "$command by $user" yes "$(as "$user" lookout $command --json)"
+    check "its answer is JSON" 1 "$(sqlite3 :memory: "SELECT json_valid(CAST(readfile('/tmp/said') AS TEXT))")"
+  done
+done
+for command in status pause reload; do
+  check "$command by a stranger" no "$(as stranger lookout "$command" --json)"
+done
+check "active" active "$(active)"
+userdel stranger
+userdel member
+
 step "reload"
 run systemctl reload lookout
 check "active" active "$(active)"
