@@ -21,7 +21,7 @@ export ASAN_SYMBOLIZER_PATH="$symbolizer" UBSAN_SYMBOLIZER_PATH="$symbolizer" TS
 # Tests make processes crash on purpose and look how they ended, so the signal stays what it is.
 export ASAN_OPTIONS="abort_on_error=1:allocator_may_return_null=1:detect_leaks=0:handle_segv=0"
 export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1"
-export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:suppressions=$suppressions/thread.txt"
+export TSAN_OPTIONS="halt_on_error=1:handle_segv=0:second_deadlock_stack=1:suppressions=$suppressions/thread.txt"
 for kind in ${kinds:-memory thread}; do
   case $kind in
   memory)

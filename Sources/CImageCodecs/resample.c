@@ -3,7 +3,8 @@
 
 #include "CImageCodecs.h"
 
-#if defined(__x86_64__)
+/* ThreadSanitizer instruments the choice too, which the loader makes before there is a thread. */
+#if defined(__x86_64__) && !__has_feature(thread_sanitizer)
 #define WIDE __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define WIDE

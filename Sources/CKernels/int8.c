@@ -7,7 +7,8 @@
 /* The parts of the byte kernels that are plain C, and the choice of an instruction set. The products stand in
    int8_product.c: sums are what the sets differ in; everything after the sums is the same arithmetic everywhere. */
 
-#if defined(__x86_64__)
+/* ThreadSanitizer instruments the choice too, which the loader makes before there is a thread. */
+#if defined(__x86_64__) && !__has_feature(thread_sanitizer)
 #define WIDE __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define WIDE

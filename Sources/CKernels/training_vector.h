@@ -5,7 +5,8 @@
 /// What the training kernels share: vectors of fixed widths that any instruction set can carry, and the attribute that
 /// makes the compiler write one version for each.
 
-#if defined(__x86_64__)
+/* ThreadSanitizer instruments the choice too, which the loader makes before there is a thread. */
+#if defined(__x86_64__) && !__has_feature(thread_sanitizer)
 #define WIDE __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define WIDE
