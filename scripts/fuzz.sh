@@ -15,6 +15,7 @@ LOOKOUT_FUZZ=1 "${SWIFT:-swift}" build -c release --scratch-path .build/fuzz --p
 case "$subject" in
 ledger) longest=60000 ;;
 imaging) longest=16000 ;;
+onnx | script) longest=9000 ;;
 *) longest=6000 ;;
 esac
 kept=.build/fuzz-corpus/$subject
