@@ -17,13 +17,9 @@ struct RoundingTests {
   @Test(arguments: layers)
   func losesLess(_ layer: AwkwardGraph) throws {
     let graph = layer.graph
-    let folded = try FoldedNetwork(graph: graph, weights: SeededTensors(graph: graph, seed: 1))
     let quantization = scales(graph)
     var generator = Seeded(seed: 3)
-    var moments = try LayerMoments(of: folded)
-    let interpreter = try ReferenceInterpreter(graph: graph, weights: folded)
-    for _ in 0..<60 { moments.observe(interpreter.everyValue(input: image(graph.inputShape, &generator))) }
-    let rounded = try moments.rounded(for: quantization)
+    let (folded, rounded) = try rounded(graph, quantization, photos: 60, &generator)
     let nearest = try roundedToNearest(folded, quantization)
     var (own, plain) = (ValueDistance(), ValueDistance())
     for _ in 0..<20 {
@@ -39,13 +35,9 @@ struct RoundingTests {
   @Test(arguments: layers)
   func givesWholeMultiples(_ layer: AwkwardGraph) throws {
     let graph = layer.graph
-    let folded = try FoldedNetwork(graph: graph, weights: SeededTensors(graph: graph, seed: 1))
     let quantization = scales(graph)
     var generator = Seeded(seed: 3)
-    var moments = try LayerMoments(of: folded)
-    let interpreter = try ReferenceInterpreter(graph: graph, weights: folded)
-    for _ in 0..<3 { moments.observe(interpreter.everyValue(input: image(graph.inputShape, &generator))) }
-    let rounded = try moments.rounded(for: quantization)
+    let rounded = try rounded(graph, quantization, photos: 3, &generator).rounded
     let name = try #require(graph.nodes.last?.name)
     let rowScales = try rounded.floats(ofTensor: "\(name).weight_scale")
     let weights = try rounded.floats(ofTensor: "\(name).weight")
@@ -56,6 +48,17 @@ struct RoundingTests {
       let byte = weight * factors(row, index % depth) / rowScales[row]
       #expect(byte.magnitude < 127.01 && (byte - byte.rounded()).magnitude < 0.01, "\(weight) in row \(row)")
     }
+  }
+
+  /// A graph's network with seeded weights, and the same rounded with regard to some images.
+  private func rounded(
+    _ graph: Graph, _ quantization: Quantization, photos: Int, _ generator: inout Seeded
+  ) throws -> (folded: FoldedNetwork, rounded: FoldedNetwork) {
+    let folded = try FoldedNetwork(graph: graph, weights: SeededTensors(graph: graph, seed: 1))
+    var moments = try LayerMoments(of: folded)
+    let interpreter = try ReferenceInterpreter(graph: graph, weights: folded)
+    for _ in 0..<photos { moments.observe(interpreter.everyValue(input: image(graph.inputShape, &generator))) }
+    return (folded, try moments.rounded(for: quantization))
   }
 
   /// Two patterns that all channels share, each with a share of its own, and little else.
