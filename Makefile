@@ -18,10 +18,11 @@ build: ## build programs and plugins
 demo: setup build ## start the daemon, drop photos, show what the sinks wrote
 	@scripts/demo.sh
 
-test: setup ## build and run every test
+test: ## build and run every test
+	@scripts/setup.sh python3-venv
 	$(SWIFT) build -c release
 	$(SWIFT) build -c release --build-tests
-	$(SWIFT) test -c release
+	LOOKOUT_PYTHON=$$(scripts/peers.sh) $(SWIFT) test -c release
 
 faults: setup ## break everything that can break and look whether the promise holds (as root; SCENARIO=name for one)
 	$(SWIFT) build -c release

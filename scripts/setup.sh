@@ -1,11 +1,13 @@
 #!/bin/sh
 # Makes sure that this machine can build Lookout: Swift 6.3 and a few Debian packages.
+#
+# usage: scripts/setup.sh [PACKAGE…]   further packages that are wanted
 set -eu
 
 packages="libopenblas-dev libjpeg62-turbo-dev libcurl4-openssl-dev libmicrohttpd-dev libpng-dev libsqlite3-dev libsystemd-dev libssl-dev
 libtomlplusplus-dev zlib1g-dev pkg-config sqlite3 g++ make patchelf groff-base"
 # What the Swift toolchain itself needs to start and to link; without them even `swift --version` fails.
-packages="$packages binutils git libc6-dev libcurl4 libedit2 libncurses6 libstdc++-12-dev libxml2 tzdata"
+packages="$packages binutils git libc6-dev libcurl4 libedit2 libncurses6 libstdc++-12-dev libxml2 tzdata $*"
 
 installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

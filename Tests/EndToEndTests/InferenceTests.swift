@@ -2,7 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// The KServe V2 protocol: raw requests always, a real client when a Python with `tritonclient` is named.
+/// The KServe V2 protocol: raw requests always, and a real client.
 @Suite(.serialized, .timeLimit(.minutes(10)))
 struct InferenceTests {
   private static let count = 3 * 224 * 224
@@ -60,17 +60,9 @@ struct InferenceTests {
     #expect(daemon.waitForExit() == 0)
   }
 
-  @Test func servesTheTritonClient() throws {
-    guard let named = getenv("LOOKOUT_PYTHON") else {
-      print("skipped: LOOKOUT_PYTHON names no Python that has tritonclient")
-      return
-    }
-    let python = String(cString: named)
+  @Test(.enabled(if: PeerPython.has("tritonclient.http, numpy"))) func servesTheTritonClient() throws {
+    let python = try #require(PeerPython.path)
     let daemon = DaemonProcess()
-    guard Ran(python, ["-c", "import tritonclient.http, numpy"], in: daemon.scratch).status == 0 else {
-      print("skipped: \(python) has no tritonclient")
-      return
-    }
     let port = try #require(RawHTTP.freePort())
     daemon.listen = ["127.0.0.1:\(port)"]
     daemon.configure(after: "keep", settleMilliseconds: 100)

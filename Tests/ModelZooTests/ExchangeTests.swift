@@ -162,46 +162,46 @@ struct ExchangeTests {
     }
   }
 
-  /// PyTorch and ONNX Runtime on what Lookout exports; `LOOKOUT_PYTHON` names a Python that has them.
-  @Test(
-    .enabled(
-      if: ProcessInfo.processInfo.environment["LOOKOUT_PYTHON"] != nil, "LOOKOUT_PYTHON names no Python with torch"))
-  func pythonOpensWhatIsExported() throws {
-    let folder = try temporaryFolder()
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    for (name, size) in [("resnet20", 32), ("alexnet", 95), ("googlenet", 75), ("mobilenet_v3_small", 64)] {
-      let architecture = try #require(Architecture.named(name))
-      let graph = architecture.graph(classes: 5, inputShape: Shape(c: 3, h: size, w: size))
-      let weights = try architecture.initialWeights(for: graph, seed: 3)
+  @Test(.enabled(if: PeerPython.has("onnx, onnxruntime, numpy"))) func onnxRuntimeRunsWhatIsExported() throws {
+    try eachExported { graph, weights, folder in
+      let size = graph.inputShape.h
       try ONNXExport.write(graph, tensors: weights, to: folder + "m.onnx", producer: "test")
-      try TorchExport.writeArchive(graph, tensors: weights, to: folder + "m.pth")
       let input = Canary.input(seed: 4, shape: graph.inputShape)
       let answers = try Self.answers(graph, weights, to: input)
       try Data(input.withUnsafeBytes { Array($0) }).write(to: URL(filePath: folder + "x"))
       try Data(answers.withUnsafeBytes { Array($0) }).write(to: URL(filePath: folder + "y"))
       let script = """
-        import numpy, onnx, onnxruntime, torch
+        import numpy, onnx, onnxruntime
         onnx.checker.check_model("\(folder)m.onnx", full_check=True)
         x = numpy.fromfile("\(folder)x", "<f4").reshape(1, 3, \(size), \(size))
         y = numpy.fromfile("\(folder)y", "<f4")
         s = onnxruntime.InferenceSession("\(folder)m.onnx")
         a = s.run(None, {"input": x})[0][0]
         assert abs(a - y).max() <= 1e-5 * abs(y).max(), (a, y)
-        d = torch.load("\(folder)m.pth", weights_only=True)
-        assert len(d) > 10 and all(t.dtype == torch.float32 for t in d.values())
         """
-      #expect(try run(script) == 0, "\(name)")
+      #expect(PeerPython.run(script) == 0, "\(graph.inputShape)")
     }
   }
 
-  private func run(_ script: String) throws -> Int32 {
-    let program = try #require(ProcessInfo.processInfo.environment["LOOKOUT_PYTHON"])
-    let words: [UnsafeMutablePointer<CChar>?] = [strdup(program), strdup("-c"), strdup(script), nil]
-    defer { for word in words { free(word) } }
-    var child = pid_t()
-    guard posix_spawn(&child, program, nil, nil, words, environ) == 0 else { return -1 }
-    var status: Int32 = 0
-    waitpid(child, &status, 0)
-    return status
+  @Test(.enabled(if: PeerPython.has("torch"))) func pyTorchLoadsWhatIsExported() throws {
+    try eachExported { graph, weights, folder in
+      try TorchExport.writeArchive(graph, tensors: weights, to: folder + "m.pth")
+      let script = """
+        import torch
+        d = torch.load("\(folder)m.pth", weights_only=True)
+        assert len(d) > 10 and all(t.dtype == torch.float32 for t in d.values())
+        """
+      #expect(PeerPython.run(script) == 0, "\(graph.inputShape)")
+    }
+  }
+
+  private func eachExported(_ look: (Graph, InitialWeights, String) throws -> Void) throws {
+    let folder = try temporaryFolder()
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    for (name, size) in [("resnet20", 32), ("alexnet", 95), ("googlenet", 75), ("mobilenet_v3_small", 64)] {
+      let architecture = try #require(Architecture.named(name))
+      let graph = architecture.graph(classes: 5, inputShape: Shape(c: 3, h: size, w: size))
+      try look(graph, architecture.initialWeights(for: graph, seed: 3), folder)
+    }
   }
 }

@@ -124,8 +124,8 @@ struct ReportTests {
     for (plain, coded) in pairs { #expect(Base64.encode(Array(plain.utf8)) == coded) }
   }
 
-  /// The real TensorBoard reads what is written; needs `LOOKOUT_PYTHON`, a Python with the package tensorboard.
-  @Test(.enabled(if: getenv("LOOKOUT_PYTHON") != nil))
+  /// The real TensorBoard reads what is written.
+  @Test(.enabled(if: PeerPython.has("tensorboard")))
   func tensorBoardReadsIt() throws {
     let log = try TensorBoardLog(folder: Path(scratch("board")))
     log.add(scalar: 0.5, tag: "loss", step: 3)
@@ -141,8 +141,6 @@ struct ReportTests {
       assert (s.step, s.value, h.num, h.sum, e.Images('samples')[0].width) == (3, 0.5, 3, 6, 2)
       assert any(n.name == 'conv1' and list(n.input) == ['input'] for n in e.Graph().node)
       """
-    Files.write(Array(script.utf8), to: scratch("read.py"))
-    let python = getenv("LOOKOUT_PYTHON").map { String(cString: $0) } ?? ""
-    #expect(system("'\(python)' '\(scratch("read.py"))' '\(scratch("board"))' 2>'\(scratch("errors"))'") == 0)
+    #expect(PeerPython.run(script, scratch("board")) == 0)
   }
 }
