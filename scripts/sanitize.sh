@@ -30,7 +30,8 @@ for kind in ${kinds:-memory thread}; do
       flags="$flags -Xcc $flag -Xcxx $flag"
     done
     ;;
-  thread) flags="--sanitize thread" ;;
+  # A plugin finds the runtime in the program that opens it.
+  thread) flags="--sanitize thread -Xlinker --dynamic-list=$suppressions/thread.exports" ;;
   *)
     echo "sanitize: $kind is neither memory nor thread" >&2
     exit 64
