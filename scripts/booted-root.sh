@@ -1,5 +1,18 @@
 # Sourced by scripts/try-*.sh: a Debian 12 root, and running a script in it under its own systemd.
 
+# Sets $root to the folder asked for, or to a temporary one that goes when the script ends. usage: choose_root [ROOT]
+choose_root() {
+  [ "$(id -u)" -eq 0 ] || {
+    echo "$0: run it as root" >&2
+    exit 77
+  }
+  root=${1:-}
+  [ -z "$root" ] || return 0
+  temporary=$(mktemp -d)
+  trap 'rm -rf "$temporary"' EXIT
+  root=$temporary/root
+}
+
 # Makes the root unless it is there. usage: make_root ROOT PACKAGE,PACKAGE…
 make_root() {
   for tool in debootstrap systemd-nspawn; do

@@ -6,18 +6,10 @@
 # usage: scripts/try-deb.sh [ROOT]   ROOT is kept and its base system used again; without it a temporary one is made.
 set -eu
 cd "$(dirname "$0")/.."
-[ "$(id -u)" -eq 0 ] || {
-  echo "try-deb: run it as root" >&2
-  exit 77
-}
 . scripts/booted-root.sh
 
-if [ $# -gt 0 ]; then
-  base=$1
-else
-  base=$(mktemp -d)/root
-  trap 'rm -rf "$(dirname "$base")"' EXIT
-fi
+choose_root "$@"
+base=$root
 # Nothing that Lookout needs is in it: apt has to bring that.
 make_root "$base" procps,sqlite3,acl,curl
 # Each try begins with the bare system.

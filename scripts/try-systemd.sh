@@ -5,18 +5,9 @@
 # usage: scripts/try-systemd.sh [ROOT]   ROOT is kept and used again; without it a temporary one is made and removed.
 set -eu
 cd "$(dirname "$0")/.."
-[ "$(id -u)" -eq 0 ] || {
-  echo "try-systemd: run it as root" >&2
-  exit 77
-}
 . scripts/booted-root.sh
 
-if [ $# -gt 0 ]; then
-  root=$1
-else
-  root=$(mktemp -d)/root
-  trap 'rm -rf "$(dirname "$root")"' EXIT
-fi
+choose_root "$@"
 make_root "$root" \
   libopenblas0-pthread,libjpeg62-turbo,libcurl4,libmicrohttpd12,libpng16-16,libsqlite3-0,libssl3,libsystemd0,sqlite3,procps
 

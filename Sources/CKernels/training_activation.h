@@ -1,5 +1,6 @@
 #pragma once
 #include "ckernels.h"
+#include "each_activation.h"
 #include "training_vector.h"
 #include <math.h>
 
@@ -40,16 +41,3 @@ INLINE float training_slope(float gradient, float x, int32_t activation) {
     default: return gradient;
   }
 }
-
-/// LOOP(f) once for each activation, f a constant, so that each is a vector loop of its own.
-#define EACH_SLOPE(activation, LOOP) \
-  switch (activation) { \
-    case ckernels_none: LOOP(ckernels_none); break; \
-    case ckernels_relu: LOOP(ckernels_relu); break; \
-    case ckernels_relu6: LOOP(ckernels_relu6); break; \
-    case ckernels_silu: LOOP(ckernels_silu); break; \
-    case ckernels_hard_swish: LOOP(ckernels_hard_swish); break; \
-    case ckernels_hard_sigmoid: LOOP(ckernels_hard_sigmoid); break; \
-    case ckernels_sigmoid: LOOP(ckernels_sigmoid); break; \
-    default: LOOP(ckernels_tanh); break; \
-  }

@@ -40,7 +40,7 @@ WIDE void training_normalise(
     float *out) {
 #define LOOP(width, f) normalise(width, activation_, x + f, pixels, channels, scale + f, shift + f, out + f)
 #define ONE(kind) do { enum { activation_ = kind }; EACH_BLOCK(channels, LOOP); } while (0)
-  EACH_SLOPE(activation, ONE)
+  EACH_ACTIVATION(activation, ONE)
 #undef ONE
 #undef LOOP
 }
@@ -67,7 +67,7 @@ WIDE void training_normalise_sums(
 #define LOOP(width, f)                                                                                        \
   sums(width, activation_, x + f, gradient + f, pixels, channels, scale + f, shift + f, mean + f, sum + f, dot + f)
 #define ONE(kind) do { enum { activation_ = kind }; EACH_BLOCK(channels, LOOP); } while (0)
-  EACH_SLOPE(activation, ONE)
+  EACH_ACTIVATION(activation, ONE)
 #undef ONE
 #undef LOOP
 }
@@ -102,7 +102,7 @@ WIDE void training_normalise_input(
       width, activation_, x + f, gradient + f, pixels, channels, scale + f, shift + f, mean + f, slope + f,    \
       offset + f, in_gradient + f, accumulate)
 #define ONE(kind) do { enum { activation_ = kind }; EACH_BLOCK(channels, LOOP); } while (0)
-  EACH_SLOPE(activation, ONE)
+  EACH_ACTIVATION(activation, ONE)
 #undef ONE
 #undef LOOP
 }

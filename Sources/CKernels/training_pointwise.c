@@ -3,7 +3,7 @@
 
 WIDE void training_activate(const float *x, size_t count, int32_t activation, float *out) {
 #define LOOP(f) for (size_t i = 0; i < count; i++) out[i] = training_apply(x[i], f)
-  EACH_SLOPE(activation, LOOP)
+  EACH_ACTIVATION(activation, LOOP)
 #undef LOOP
 }
 
@@ -15,7 +15,7 @@ WIDE void training_activate_input(
   } else {                                                                                                 \
     for (size_t i = 0; i < count; i++) in_gradient[i] = training_slope(gradient[i], x[i], f);              \
   }
-  EACH_SLOPE(activation, LOOP)
+  EACH_ACTIVATION(activation, LOOP)
 #undef LOOP
 }
 

@@ -1,3 +1,5 @@
+#include "each_activation.h"
+
 /* Vectors of WIDTH floats and the element-wise functions on them. */
 typedef float vec __attribute__((ext_vector_type(WIDTH)));
 typedef int32_t ivec __attribute__((ext_vector_type(WIDTH)));
@@ -71,19 +73,6 @@ INLINE float lower_bound(int32_t activation) {
   return activation == ckernels_relu || activation == ckernels_relu6 ? 0 : -INFINITY;
 }
 INLINE float upper_bound(int32_t activation) { return activation == ckernels_relu6 ? 6 : INFINITY; }
-
-/* LOOP(f) once for each activation, f a constant, so that each is a vector loop of its own. */
-#define EACH_ACTIVATION(activation, LOOP) \
-  switch (activation) { \
-    case ckernels_none: LOOP(ckernels_none); break; \
-    case ckernels_relu: LOOP(ckernels_relu); break; \
-    case ckernels_relu6: LOOP(ckernels_relu6); break; \
-    case ckernels_silu: LOOP(ckernels_silu); break; \
-    case ckernels_hard_swish: LOOP(ckernels_hard_swish); break; \
-    case ckernels_hard_sigmoid: LOOP(ckernels_hard_sigmoid); break; \
-    case ckernels_sigmoid: LOOP(ckernels_sigmoid); break; \
-    default: LOOP(ckernels_tanh); break; \
-  }
 
 /* In place over rows × channels; for what the kernel before left in the nearest cache. */
 static void activate(float *x, size_t stride, size_t rows, size_t channels, int32_t activation) {

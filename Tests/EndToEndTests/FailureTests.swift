@@ -199,8 +199,8 @@ struct FailureTests {
     #expect(Results(of: daemon).csv.count == written && Results(of: daemon).json.count == written)
   }
 
-  /// What goes wrong with an open sink is no wrong configuration, however soon it comes after the start.
-  @Test func aSinkThatFailsAsSoonAsItIsOpenKeepsTheServiceFromNothing() {
+  /// Until the file `switch` is gone, its sink `faulty` fails for good at the first record; one picture was dropped.
+  private func daemonWithASinkOutOfService() -> DaemonProcess {
     let daemon = DaemonProcess()
     Files.write([1], to: daemon.scratch("switch"))
     daemon.configure(sinks: ["table", "faulty"], extra: faulty(daemon, "fatal", at: "write"))
@@ -208,6 +208,12 @@ struct FailureTests {
     #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")
     Files.write(TestPicture.bmp(number: 1), to: "\(daemon.inbox)/one.bmp")
     #expect(eventually { daemon.log.contains("sink faulty is out of service") }, "\(daemon.log)")
+    return daemon
+  }
+
+  /// What goes wrong with an open sink is no wrong configuration, however soon it comes after the start.
+  @Test func aSinkThatFailsAsSoonAsItIsOpenKeepsTheServiceFromNothing() {
+    let daemon = daemonWithASinkOutOfService()
     for _ in 0..<3 {
       daemon.signal(SIGKILL)
       #expect(daemon.waitForExit() == -SIGKILL)
@@ -221,13 +227,7 @@ struct FailureTests {
   }
 
   @Test func aReloadDoesNotWaitForASinkThatIsOutOfService() {
-    let daemon = DaemonProcess()
-    Files.write([1], to: daemon.scratch("switch"))
-    daemon.configure(sinks: ["table", "faulty"], extra: faulty(daemon, "fatal", at: "write"))
-    daemon.start()
-    #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")
-    Files.write(TestPicture.bmp(number: 1), to: "\(daemon.inbox)/one.bmp")
-    #expect(eventually { daemon.log.contains("sink faulty is out of service") }, "\(daemon.log)")
+    let daemon = daemonWithASinkOutOfService()
     daemon.configure(settleMilliseconds: 50, sinks: ["table", "faulty"], extra: faulty(daemon, "fatal", at: "write"))
     daemon.signal(SIGHUP)
     #expect(daemon.waitForNotice("RELOADING=1"))

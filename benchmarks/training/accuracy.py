@@ -8,14 +8,14 @@ import time
 
 import numpy
 import torch
-from networks import SimpleCNN, resnet20
+from networks import ResNet20, SimpleCNN
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
 MEAN, STD = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.2435, 0.2616])
 # Network, largest rate, Nesterov's momentum, padding of the random crop: as the recipes have them.
-RECIPES = {"simplecnn": (SimpleCNN, 0.05, False, 0), "resnet20": (resnet20, 0.2, True, 4)}
+RECIPES = {"simplecnn": (SimpleCNN, 0.05, False, 0), "resnet20": (ResNet20, 0.2, True, 4)}
 
 
 def pictures(folder):

@@ -1,15 +1,15 @@
-"""The networks of `lookout bench training` and of `accuracy.py`, layer for layer as Lookout builds them."""
+"""The networks of `lookout bench training`, layer for layer as Lookout builds them, tensors named as it names them."""
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 
 class SimpleCNN(nn.Module):
-    def __init__(self):
+    def __init__(self, dropout=0.5):
         super().__init__()
         self.conv1, self.bn1 = nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32)
         self.conv2, self.fc1, self.fc2 = nn.Conv2d(32, 64, 3, padding=1), nn.Linear(4096, 512), nn.Linear(512, 10)
-        self.dropout = nn.Dropout(0.5)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x):
         x = F.max_pool2d(self.bn1(self.conv1(x)).relu(), 2)
@@ -30,11 +30,16 @@ class Block(nn.Module):
         return (self.bn2(self.conv2(self.bn1(self.conv1(x)).relu())) + shortcut).relu()
 
 
-def resnet20():
-    layers = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
-    channels = 16
-    for planes in (16, 32, 64):
-        for block in range(3):
-            layers.append(Block(channels, planes, 2 if block == 0 and planes > 16 else 1))
-            channels = planes
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+class ResNet20(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
+        plan = [(16, 16, 1), (16, 32, 2), (32, 64, 2)]
+        for layer, (before, planes, stride) in enumerate(plan):
+            blocks = [Block(before if i == 0 else planes, planes, stride if i == 0 else 1) for i in range(3)]
+            setattr(self, f"layer{layer + 1}", nn.Sequential(*blocks))
+        self.linear = nn.Linear(64, 10)
+
+    def forward(self, x):
+        x = self.layer3(self.layer2(self.layer1(self.bn1(self.conv1(x)).relu())))
+        return self.linear(x.mean((2, 3)))

@@ -4,13 +4,13 @@ import time
 
 import torch
 import torchvision
-from networks import SimpleCNN, resnet20
+from networks import ResNet20, SimpleCNN
 from torch.nn import functional as F
 
 BATCH, THREADS, COUNT = 128, 2, 8
 
 NETWORKS = {
-    "simplecnn": (SimpleCNN, 32), "resnet20": (resnet20, 32),
+    "simplecnn": (SimpleCNN, 32), "resnet20": (ResNet20, 32),
     "mobilenet_v2": (lambda: torchvision.models.mobilenet_v2(num_classes=10), 96)}
 
 torch.set_num_threads(THREADS)

@@ -7,10 +7,7 @@ final class TrainingConvolution: TrainingStep {
   let output: TrainingValue
   private let direct: DirectConvolution?
   private let unfolded: UnfoldedConvolution
-  private let weights: UnsafeMutablePointer<Float>
-  private let weightPlace: Int?
-  private let bias: UnsafeMutablePointer<Float>?
-  private let biasPlace: Int?
+  private let tensors: WeightAndBias
   private var turned: TrainingMemory?
 
   init(
@@ -23,10 +20,7 @@ final class TrainingConvolution: TrainingStep {
     let direct = DirectConvolution(c, input: input.shape, output: output.shape, window: window)
     self.direct = direct
     unfolded = UnfoldedConvolution(c, input: input.shape, output: output.shape, window: window)
-    weights = tensors.values("weight")
-    weightPlace = tensors.gradientPlace("weight")
-    bias = c.bias ? tensors.values("bias") : nil
-    biasPlace = c.bias ? tensors.gradientPlace("bias") : nil
+    self.tensors = WeightAndBias(tensors, hasBias: c.bias)
     if input.wantsGradient, direct?.spreadGradient != nil {
       turned = TrainingMemory(count: c.kernel.h * c.kernel.w * c.inChannels * c.outChannels)
     }
@@ -36,20 +30,22 @@ final class TrainingConvolution: TrainingStep {
   var patchCount: Int { unfolded.patchCount }
 
   func prepare() {
-    if let turned { direct?.turn(weights, to: turned.floats) }
+    if let turned { direct?.turn(tensors.weights, to: turned.floats) }
   }
 
   func forward(_ lane: LaneWork) {
     let x = inputs[0].value
     for n in lane.images {
       let out = output.image(n)
-      if let bias {
+      if let bias = tensors.bias {
         for p in 0..<output.pixels { (out + p * output.shape.c).update(from: bias, count: output.shape.c) }
       }
       if let direct {
-        direct.forward(x.image(n), weights, out, scratch: lane.scratch.floats, hasBias: bias != nil)
+        direct.forward(
+          x.image(n), tensors.weights, out, scratch: lane.scratch.floats, hasBias: tensors.bias != nil)
       } else {
-        unfolded.forward(x.image(n), weights, out, patches: lane.patches.floats, hasBias: bias != nil)
+        unfolded.forward(
+          x.image(n), tensors.weights, out, patches: lane.patches.floats, hasBias: tensors.bias != nil)
       }
     }
   }
@@ -58,10 +54,8 @@ final class TrainingConvolution: TrainingStep {
     let input = inputs[0]
     for n in lane.images {
       let gradient = output.gradient(lane, n)
-      if let biasPlace {
-        training_sum_pixels(gradient, output.pixels, output.shape.c, lane.gradients + biasPlace)
-      }
-      if let weightPlace {
+      tensors.addBiasGradient(gradient, pixels: output.pixels, channels: output.shape.c, lane)
+      if let weightPlace = tensors.weightPlace {
         let target = lane.gradients + weightPlace
         if let direct {
           direct.addWeightGradient(input.value.image(n), gradient, target, scratch: lane.scratch.floats)
@@ -76,7 +70,7 @@ final class TrainingConvolution: TrainingStep {
           gradient, turned: turned.floats, target, scratch: lane.scratch.floats, accumulates: input.accumulates)
       } else {
         unfolded.inputGradient(
-          gradient, weights, target, patches: lane.patches.floats, accumulates: input.accumulates)
+          gradient, tensors.weights, target, patches: lane.patches.floats, accumulates: input.accumulates)
       }
     }
   }
@@ -88,10 +82,7 @@ final class TrainingDepthwise: TrainingStep {
   var inputs: [StepInput]
   let output: TrainingValue
   private let geometry: training_depthwise
-  private let weights: UnsafeMutablePointer<Float>
-  private let weightPlace: Int?
-  private let bias: UnsafeMutablePointer<Float>?
-  private let biasPlace: Int?
+  private let tensors: WeightAndBias
 
   init(
     name: String, _ c: Convolution, input: TrainingValue, output: TrainingValue, tensors: StepTensors
@@ -106,18 +97,15 @@ final class TrainingDepthwise: TrainingStep {
       channels: x.c, height: x.h, width: x.w, out_height: y.h, out_width: y.w, kernel_h: c.kernel.h,
       kernel_w: c.kernel.w, stride_h: c.stride.h, stride_w: c.stride.w, dilation_h: c.dilation.h,
       dilation_w: c.dilation.w, top: pad.top, left: pad.left)
-    weights = tensors.values("weight")
-    weightPlace = tensors.gradientPlace("weight")
-    bias = c.bias ? tensors.values("bias") : nil
-    biasPlace = c.bias ? tensors.gradientPlace("bias") : nil
+    self.tensors = WeightAndBias(tensors, hasBias: c.bias)
   }
 
   func forward(_ lane: LaneWork) {
     var geometry = geometry
     for n in lane.images {
       let out = output.image(n)
-      training_depthwise_forward(&geometry, inputs[0].value.image(n), weights, out)
-      guard let bias else { continue }
+      training_depthwise_forward(&geometry, inputs[0].value.image(n), tensors.weights, out)
+      guard let bias = tensors.bias else { continue }
       for p in 0..<output.pixels {
         let pixel = out + p * output.shape.c
         training_add(pixel, bias, output.shape.c, pixel)
@@ -130,15 +118,13 @@ final class TrainingDepthwise: TrainingStep {
     let input = inputs[0]
     for n in lane.images {
       let gradient = output.gradient(lane, n)
-      if let biasPlace {
-        training_sum_pixels(gradient, output.pixels, output.shape.c, lane.gradients + biasPlace)
-      }
-      if let weightPlace {
+      tensors.addBiasGradient(gradient, pixels: output.pixels, channels: output.shape.c, lane)
+      if let weightPlace = tensors.weightPlace {
         training_depthwise_weights(&geometry, input.value.image(n), gradient, lane.gradients + weightPlace)
       }
       if input.value.wantsGradient {
         training_depthwise_input(
-          &geometry, gradient, weights, input.value.gradient(lane, n), input.accumulates ? 1 : 0)
+          &geometry, gradient, tensors.weights, input.value.gradient(lane, n), input.accumulates ? 1 : 0)
       }
     }
   }
@@ -155,5 +141,26 @@ struct StepTensors {
   func gradientPlace(_ part: String) -> Int? {
     let name = "\(node).\(part)"
     return isFrozen(name) ? nil : weights.parameter(name)?.range.lowerBound
+  }
+}
+
+/// What a layer with weights and perhaps a bias trains.
+struct WeightAndBias {
+  let weights: UnsafeMutablePointer<Float>
+  /// Where the gradients are added; none for what is frozen.
+  let weightPlace: Int?
+  let bias: UnsafeMutablePointer<Float>?
+  private let biasPlace: Int?
+
+  init(_ tensors: StepTensors, hasBias: Bool) {
+    weights = tensors.values("weight")
+    weightPlace = tensors.gradientPlace("weight")
+    bias = hasBias ? tensors.values("bias") : nil
+    biasPlace = hasBias ? tensors.gradientPlace("bias") : nil
+  }
+
+  func addBiasGradient(_ gradient: UnsafePointer<Float>, pixels: Int, channels: Int, _ lane: LaneWork) {
+    guard let biasPlace else { return }
+    training_sum_pixels(gradient, pixels, channels, lane.gradients + biasPlace)
   }
 }
