@@ -30,8 +30,13 @@ for kind in ${kinds:-memory thread}; do
       flags="$flags -Xcc $flag -Xcxx $flag"
     done
     ;;
-  # A plugin finds the runtime in the program that opens it.
-  thread) flags="--sanitize thread -Xlinker --dynamic-list=$suppressions/thread.exports" ;;
+  thread)
+    mkdir -p .build/sanitize-thread
+    clang -O2 -fPIC -Wall -Wextra -c scripts/sanitize/mutex.c -o .build/sanitize-thread/mutex.o
+    # A plugin finds the runtime in the program that opens it.
+    flags="--sanitize thread -Xlinker $PWD/.build/sanitize-thread/mutex.o"
+    flags="$flags -Xlinker --dynamic-list=$suppressions/thread.exports"
+    ;;
   *)
     echo "sanitize: $kind is neither memory nor thread" >&2
     exit 64

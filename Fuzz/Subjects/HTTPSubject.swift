@@ -44,6 +44,8 @@ package final class HTTPSubject: Subject {
     // In two pieces somewhere, as the length says.
     let cut = bytes.count & 1 == 0 ? 0 : bytes.count / 3
     if client.send(Array(bytes[..<cut])) { client.send(Array(bytes[cut...])) }
+    // libmicrohttpd misses an end that comes with the bytes before it, and then waits for the time limit.
+    _ = client.hears(withinMilliseconds: 4)
     client.endSending()
     guard let said = client.everything(within: 15) else {
       preconditionFailure("a connection is neither answered nor closed")

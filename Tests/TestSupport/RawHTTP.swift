@@ -134,10 +134,15 @@ package final class RawHTTP {
     return nil
   }
 
+  /// Whether bytes or the end of the connection are there within this time.
+  package func hears(withinMilliseconds milliseconds: Int32) -> Bool {
+    var waiting = pollfd(fd: raw, events: Int16(POLLIN), revents: 0)
+    return poll(&waiting, 1, milliseconds) > 0
+  }
+
   /// Some bytes, none at the end of the connection, nil if nothing came.
   private func receive(within seconds: Int) -> [UInt8]? {
-    var waiting = pollfd(fd: raw, events: Int16(POLLIN), revents: 0)
-    guard poll(&waiting, 1, Int32(seconds * 1000)) > 0 else { return nil }
+    guard hears(withinMilliseconds: Int32(seconds * 1000)) else { return nil }
     var chunk = [UInt8](repeating: 0, count: 64 << 10)
     let count = recv(raw, &chunk, chunk.count, 0)
     return count > 0 ? Array(chunk[..<count]) : []

@@ -37,7 +37,7 @@ package final class Ledger: @unchecked Sendable {
     readingDatabase = try Database(path: path)
     askingDatabase = try Database(path: path)
     for database in [readingDatabase, askingDatabase] {
-      try database.execute("PRAGMA query_only = ON; PRAGMA cache_size = -2048", as: "set up a reading connection")
+      try database.execute("PRAGMA query_only = ON; PRAGMA cache_size = -512", as: "set up a reading connection")
     }
   }
 

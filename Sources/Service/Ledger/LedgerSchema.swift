@@ -76,7 +76,7 @@ enum LedgerSchema {
     }
     try database.execute(
       """
-      PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192;
+      PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048;
       PRAGMA journal_size_limit = 16777216; PRAGMA trusted_schema = OFF;
       """, as: "set up the connection")
     guard found < version else { return }
