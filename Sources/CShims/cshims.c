@@ -13,7 +13,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 void lookout_name_thread(const char *name) {
@@ -72,20 +71,6 @@ void lookout_random(void *bytes, size_t count) {
 }
 
 void lookout_heap_trim(void) { malloc_trim(0); }
-
-static void pass_on(int number, siginfo_t *info, void *context) {
-  (void)info;
-  const int kept = errno;
-  sigaddset(&((ucontext_t *)context)->uc_sigmask, number);
-  kill(getpid(), number);
-  errno = kept;
-}
-
-void lookout_pass_signal_to_waiting_thread(int number) {
-  struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_RESTART | SA_SIGINFO};
-  sigfillset(&action.sa_mask);
-  sigaction(number, &action, NULL);
-}
 
 int lookout_peer(int fd, int32_t *pid, uint32_t *uid, uint32_t *gid, uint32_t *groups, size_t capacity, size_t *count) {
   struct ucred peer;

@@ -29,4 +29,6 @@ package struct EngineOptions: Sendable {
     self.expectedBatch = expectedBatch
     self.forcedAlgorithm = forcedAlgorithm
   }
+
+  var wantsMatrixLibrary: Bool { products == .openBLAS || forcedAlgorithm?.isLibrary == true }
 }

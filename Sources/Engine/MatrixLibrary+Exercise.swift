@@ -1,5 +1,3 @@
-internal import COpenBLAS
-
 extension MatrixLibrary {
   /// One square product, repeated by whoever measures how fast this machine is just now.
   ///
@@ -12,7 +10,10 @@ extension MatrixLibrary {
     package var operations: Double { 2 * Double(side) * Double(side) * Double(side) }
 
     /// `side`: rows and columns; three such matrices should fit the second-level cache.
-    package init(side: Int) {
+    ///
+    /// - Throws: `EngineError.unsound` when OpenBLAS is not to be had.
+    package init(side: Int) throws(EngineError) {
+      try MatrixLibrary.prove()
       self.side = side
       operands = .allocate(capacity: 3 * side * side)
       for index in 0..<3 * side * side { operands[index] = Float(index % 7) }
@@ -23,11 +24,9 @@ extension MatrixLibrary {
     /// Multiplies once (`cblas_sgemm`).
     package func run() {
       let count = side * side
-      let extent = blasint(side)
-      cblas_sgemm(
-        CblasRowMajor, CblasNoTrans, CblasNoTrans, extent, extent, extent, 1, operands, extent, operands + count,
-        extent,
-        0, operands + 2 * count, extent)
+      MatrixLibrary.multiply(
+        operands, rowStride: side, operands + count, columnsInMemory: side, to: operands + 2 * count, rowStride: side,
+        rows: side, depth: side, columns: side)
     }
   }
 }

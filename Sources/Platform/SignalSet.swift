@@ -1,4 +1,3 @@
-internal import CShims
 internal import Glibc
 
 /// The signals the daemon answers, taken one by one by the thread that waits for them.
@@ -12,12 +11,10 @@ package enum SignalSet {
 
   /// Blocks them for this thread and all later ones, and ignores SIGPIPE.
   ///
-  /// First thing in main. A library may have started threads before it (OpenBLAS does), and the kernel gives a signal
-  /// to any thread that does not block it: such a thread gives it back to the process.
+  /// First thing in main: the kernel gives a signal to any thread that does not block it.
   package static func block() {
     var set = wanted
     pthread_sigmask(SIG_BLOCK, &set, nil)
-    for number in numbers { lookout_pass_signal_to_waiting_thread(number) }
     signal(SIGPIPE, SIG_IGN)
   }
 

@@ -14,7 +14,6 @@ enum ClassifyCommand {
       throw .usage("--top takes a number from 1 to 1000")
     }
     let files = try PictureList.files(of: arguments.operands)
-    MatrixLibrary.useOneThread()
     let model = try PictureModel(path: modelPath(arguments["--model"]))
     let isFullDecode = arguments.has("--full-decode")
     let isJSON = arguments.has("--json")

@@ -19,7 +19,6 @@ final class PictureModel: Sendable {
     let stem = file.lastIndex(of: UInt8(ascii: ".")).map { file[..<$0] } ?? file[...]
     name = String(decoding: stem.isEmpty ? file[...] : stem, as: UTF8.self)
     do throws(EngineError) {
-      try MatrixLibrary.prove()
       let weights = try WeightsFile.open(path: path)
       digest = weights.digest
       labels = weights.labels

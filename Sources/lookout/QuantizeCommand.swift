@@ -18,7 +18,6 @@ enum QuantizeCommand {
       throw .usage("--photos takes a number from 1 to 100000")
     }
     let files = try PictureList.files(of: [try arguments.required("--calibrate")])
-    MatrixLibrary.useOneThread()
     do throws(EngineError) {
       try MatrixLibrary.prove()
       let weights = try WeightsFile.open(path: source)

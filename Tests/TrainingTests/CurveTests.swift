@@ -37,7 +37,6 @@ struct CurveTests {
     let shapes = Dictionary(uniqueKeysWithValues: try graph.requiredTensors().map { ($0.name, $0.extents) })
     let start = Filled(shapes: shapes, constants: try architecture.initialWeights(for: graph, seed: 0))
     let weights = try TrainedWeights(graph: graph, from: start)
-    MatrixLibrary.useOneThread()
     let lanes = ThreadLanes(count: 2)
     let classifier = architecture.classifierWeight.dropLast("weight".count)
     let names = weights.parameters.map(\.name)

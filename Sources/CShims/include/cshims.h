@@ -50,10 +50,6 @@ void lookout_random(void *_Nonnull bytes, size_t count);
 /// Gives memory that the C heap holds and does not use back to the kernel (`malloc_trim`, which the Glibc module lacks).
 void lookout_heap_trim(void);
 
-/// Makes any thread that gets this signal block it from then on and give it back to the process, for the thread that
-/// waits for it (sigaction(2), kill(2), sigtimedwait(2)).
-void lookout_pass_signal_to_waiting_thread(int number);
-
 /// Who is at the other end of a Unix socket (SO_PEERCRED, SO_PEERGROUPS); `groups` gets at most `capacity` supplementary
 /// groups and `count` how many there are of them. 0, or -1 with errno.
 int lookout_peer(int fd, int32_t *_Nonnull pid, uint32_t *_Nonnull uid, uint32_t *_Nonnull gid,

@@ -1,5 +1,3 @@
-internal import COpenBLAS
-
 /// Row-major matrix products of training, on the calling thread.
 enum GradientProduct {
   /// out (rows × columns) = a (rows × depth) · b (depth × columns) + keep · out.
@@ -7,9 +5,9 @@ enum GradientProduct {
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>, rows: Int, depth: Int,
     columns: Int, aStride: Int? = nil, outStride: Int? = nil, keep: Float = 0
   ) {
-    cblas_sgemm(
-      CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(rows), blasint(columns), blasint(depth), 1, a,
-      blasint(aStride ?? depth), b, blasint(columns), keep, out, blasint(outStride ?? columns))
+    MatrixLibrary.multiply(
+      a, rowStride: aStride ?? depth, b, columnsInMemory: columns, to: out, rowStride: outStride ?? columns, rows: rows,
+      depth: depth, columns: columns, keeping: keep)
   }
 
   /// out (rows × columns) = aᵀ · b + keep · out, with a (depth × rows) and b (depth × columns).
@@ -17,9 +15,9 @@ enum GradientProduct {
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>, rows: Int, depth: Int,
     columns: Int, aStride: Int? = nil, bStride: Int? = nil, keep: Float = 1
   ) {
-    cblas_sgemm(
-      CblasRowMajor, CblasTrans, CblasNoTrans, blasint(rows), blasint(columns), blasint(depth), 1, a,
-      blasint(aStride ?? rows), b, blasint(bStride ?? columns), keep, out, blasint(columns))
+    MatrixLibrary.multiply(
+      a, rowStride: aStride ?? rows, isTransposed: true, b, columnsInMemory: bStride ?? columns, to: out,
+      rowStride: columns, rows: rows, depth: depth, columns: columns, keeping: keep)
   }
 
   /// out (rows × columns) = a · bᵀ + keep · out, with a (rows × depth) and b (columns × depth).
@@ -27,8 +25,8 @@ enum GradientProduct {
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>, rows: Int, depth: Int,
     columns: Int, aStride: Int? = nil, outStride: Int? = nil, keep: Float = 0
   ) {
-    cblas_sgemm(
-      CblasRowMajor, CblasNoTrans, CblasTrans, blasint(rows), blasint(columns), blasint(depth), 1, a,
-      blasint(aStride ?? depth), b, blasint(depth), keep, out, blasint(outStride ?? columns))
+    MatrixLibrary.multiply(
+      a, rowStride: aStride ?? depth, isTransposed: false, b, columnsInMemory: depth, isTransposed: true, to: out,
+      rowStride: outStride ?? columns, rows: rows, depth: depth, columns: columns, keeping: keep)
   }
 }

@@ -18,11 +18,13 @@ package final class CompiledNetwork: Sendable {
   ///
   /// `lanes` pack together, and then `source` must allow several threads to read it at once.
   ///
-  /// - Throws: `EngineError.graph` or `.tensor` when graph and weights contradict each other.
+  /// - Throws: `EngineError.graph` or `.tensor` when graph and weights contradict each other, `.unsound` when OpenBLAS is
+  ///   asked for and not to be had.
   package init(
     graph: Graph, weights source: some TensorSource, options: EngineOptions = EngineOptions(),
     lanes: LaneGroup = .alone
   ) throws(EngineError) {
+    if options.wantsMatrixLibrary { try MatrixLibrary.prove() }
     var drafts = try Draft(graph: graph, source: source)
     try drafts.build(fusesDepthwise: options.products != .openBLAS)
     let packing = Packing(drafts, source, options)

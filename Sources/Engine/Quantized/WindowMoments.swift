@@ -46,7 +46,7 @@ struct WindowMoments {
         MatrixLibrary.multiply(
           rows[group], rowStride: windows, isTransposed: false, rows[group], columnsInMemory: windows,
           isTransposed: true, to: base + group * depth * depth, rowStride: depth, rows: depth, depth: windows,
-          columns: depth, adding: true)
+          columns: depth, keeping: 1)
       }
     }
   }

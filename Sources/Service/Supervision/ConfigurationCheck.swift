@@ -23,8 +23,6 @@ package struct ConfigurationCheck {
     var check = try ConfigurationCheck(
       path: configurationPath, configuration: Configuration.load(path: configurationPath))
     check.becomeTheService()
-    MatrixLibrary.useOneThread()
-    try MatrixLibrary.prove()
     check.checkModels()
     check.checkRights()
     check.checkSinks(hostPath: hostPath)

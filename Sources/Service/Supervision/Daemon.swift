@@ -37,8 +37,6 @@ package final class Daemon {
     stalls = StallDetector(patience: max(.seconds(20), watchdogInterval ?? .seconds(60)))
     let configuration = try Configuration.load(path: configurationPath)
     self.configuration = configuration
-    MatrixLibrary.useOneThread()
-    try MatrixLibrary.prove()
     let state = Path(configuration.daemon.stateDir)
     let runtime = Path(configuration.daemon.runtimeDir)
     try Directory.create(state, mode: 0o750)

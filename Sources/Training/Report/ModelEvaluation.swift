@@ -32,7 +32,6 @@ package struct ModelEvaluation {
     let preprocessing: Preprocessing
     let evaluator: Evaluator
     let batch = 64
-    MatrixLibrary.useOneThread()
     let lanes = ThreadLanes(count: threads)
     do throws(EngineError) {
       file = try WeightsFile.open(path: modelPath)

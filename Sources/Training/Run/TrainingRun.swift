@@ -107,7 +107,6 @@ package final class TrainingRun {
       recipe.model.normalisation == .data
       ? try PixelStatistics(of: training, preprocessing: start.preprocessing).applied(to: start.preprocessing)
       : start.preprocessing
-    MatrixLibrary.useOneThread()
     lanes = ThreadLanes(count: recipe.train.threads)
     loss = Self.loss(recipe.train, training)
     trainLoader = DataLoader(training, preprocessing: preprocessing, settings: Self.loading(recipe, isTraining: true))

@@ -72,8 +72,7 @@ struct BenchCommand {
       all.append(measurement)
       if isJSON { print(String(decoding: measurement.json, as: UTF8.self)) }
     }
-    MatrixLibrary.useOneThread()
-    if wanted.contains("machine") { for threads in threads { take(compute.machine(threads: threads)) } }
+    if wanted.contains("machine") { for threads in threads { take(try compute.machine(threads: threads)) } }
     for path in wanted.contains(where: ["engine", "layers", "decode"].contains) ? models : [] {
       let model = try PictureModel(path: path)
       if wanted.contains("engine") {

@@ -68,8 +68,13 @@ struct ComputeBenches {
   }
 
   /// How fast this machine multiplies at this moment: the limit that other measurements are read against.
-  func machine(threads: Int) -> Measurement {
-    let products = (0..<threads).map { _ in MatrixLibrary.Exercise(side: 384) }
+  func machine(threads: Int) throws(Failure) -> Measurement {
+    var products: [MatrixLibrary.Exercise] = []
+    do throws(EngineError) {
+      for _ in 0..<threads { products.append(try MatrixLibrary.Exercise(side: 384)) }
+    } catch {
+      throw .data("\(error)")
+    }
     for product in products { product.run() }
     let rates = rates(of: products.map { product in { product.run() } }, each: 1)
     return Measurement(

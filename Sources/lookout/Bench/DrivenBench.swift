@@ -34,10 +34,8 @@ struct DrivenBench {
     guard isLibrary || ["auto", nil].contains(arguments["--engine"]) else {
       throw .usage("--engine is auto or openblas")
     }
-    MatrixLibrary.useOneThread()
     let network: any Network
     do throws(EngineError) {
-      try MatrixLibrary.prove()
       let weights = try WeightsFile.open(path: path)
       network =
         isLibrary

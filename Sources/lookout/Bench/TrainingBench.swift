@@ -24,7 +24,6 @@ enum TrainingBench {
     guard wanted.count >= arguments.operands.count, !wanted.isEmpty else {
       throw .usage("bench training measures \(networks.map(\.name).joined(separator: ", "))")
     }
-    MatrixLibrary.useOneThread()
     for network in wanted {
       let measurement: Measurement
       do throws(EngineError) {

@@ -31,8 +31,6 @@ struct ModelDraft {
 
   private func canary(of path: String) throws(EngineError) -> Canary {
     let file = try WeightsFile.open(path: path)
-    MatrixLibrary.useOneThread()
-    try MatrixLibrary.prove()
     let answers = try file.network().plan(batchCapacity: 1).answers(toSeed: Self.seed)
     guard answers.allSatisfy(\.isFinite) else {
       throw .graph(node: graph.outputName, reason: "the network's answers are no finite numbers")

@@ -19,7 +19,6 @@ enum VerifyCommand {
       guard let number = Float(text), number >= 0 else { throw .usage("--tolerance takes a number") }
       tolerance = number
     }
-    MatrixLibrary.useOneThread()
     let model = try ForeignModel(
       path: path, architecture: arguments["--architecture"], inputSize: arguments["--input-size"],
       output: arguments["--output"])
@@ -97,7 +96,6 @@ enum VerifyCommand {
 
     init(_ model: ForeignModel, path: String) throws(Failure) {
       do throws(EngineError) {
-        try MatrixLibrary.prove()
         network = try CompiledNetwork(graph: model.graph, weights: model.tensors)
         plan = try InferencePlan(network: network, batchCapacity: 1)
       } catch {

@@ -38,7 +38,6 @@ struct Doctor {
   }
 
   private func models(_ configuration: Configuration) -> [Finding] {
-    MatrixLibrary.useOneThread()
     var findings: [Finding] = []
     do throws(EngineError) {
       try MatrixLibrary.prove()
