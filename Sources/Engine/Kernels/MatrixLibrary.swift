@@ -42,7 +42,7 @@ package enum MatrixLibrary {
       blasint(outStride))
   }
 
-  /// (`dlopen`, `openblas_set_num_threads`)
+  /// Opens the library (`dlopen`, `openblas_set_num_threads`).
   private static func open() throws(EngineError) -> Product {
     // The library starts threads of its own, which must take no signal of ours.
     var all = sigset_t()
