@@ -10,8 +10,13 @@ subject=${1:?usage: scripts/fuzz.sh SUBJECT [SECONDS [FOLDER…]]}
 seconds=${2:-60}
 [ $# -lt 2 ] && shift || shift 2
 
-LOOKOUT_FUZZ=1 "${SWIFT:-swift}" build -c release --scratch-path .build/fuzz --product lookout-fuzz \
-  --sanitize fuzzer --sanitize address
+program=.build/fuzz/release/lookout-fuzz
+if [ ! -x "$program" ] || [ -n "$(find Sources Fuzz/Main Fuzz/Subjects Tests Package.swift -newer "$program" -print -quit)" ]; then
+  # From nothing: built upon an older build, most of the code counts no edges.
+  rm -rf .build/fuzz
+  LOOKOUT_FUZZ=1 "${SWIFT:-swift}" build -c release --scratch-path .build/fuzz --product lookout-fuzz \
+    --sanitize fuzzer --sanitize address
+fi
 case "$subject" in
 ledger) longest=60000 ;;
 imaging) longest=16000 ;;
@@ -24,7 +29,6 @@ mkdir -p "$kept" "$findings" "Fuzz/Corpus/$subject"
 export LOOKOUT_FUZZ="$subject"
 # SQLite and the readers' own caches live as long as the process.
 export ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
-program=.build/fuzz/release/lookout-fuzz
 limits="-timeout=20 -rss_limit_mb=1500 -malloc_limit_mb=256 -max_len=$longest"
 # The limits are words on purpose.
 # shellcheck disable=SC2086
