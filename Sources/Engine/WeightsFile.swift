@@ -112,11 +112,12 @@ package final class WeightsFile: TensorSource, Sendable {
     let factors = table[name + "_input_scale"] == nil ? [1] : try self.floats(ofTensor: name + "_input_scale")
     let layout = WeightColumns(extents: entry.extents, channels: factors.count)
     let row = floats.count / max(1, scales.count)
+    var spread = [Float](repeating: factors[0], count: row)
     for (index, scale) in scales.enumerated() {
-      for place in 0..<row {
-        let factor = factors.count == 1 ? factors[0] : factors[layout.channel(index, place)]
-        floats[index * row + place] *= scale / factor
+      if factors.count > 1, index % layout.rowsPerGroup == 0 {
+        spread = layout.spread(factors, row: index, length: row)
       }
+      for place in 0..<row { floats[index * row + place] *= scale / spread[place] }
     }
     return floats
   }

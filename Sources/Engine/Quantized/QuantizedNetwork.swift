@@ -52,7 +52,9 @@ final class ByteMemory: @unchecked Sendable {
 
   convenience init(_ values: [Int8]) {
     self.init(count: values.count)
-    for (index, value) in values.enumerated() { bytes[index] = UInt8(bitPattern: value) }
+    values.withUnsafeBytes {
+      UnsafeMutableRawPointer(bytes).copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(bytes), byteCount: $0.count)
+    }
   }
 
   deinit { UnsafeMutableRawPointer(bytes).deallocate() }
