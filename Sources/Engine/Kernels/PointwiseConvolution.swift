@@ -7,13 +7,12 @@ struct PointwiseConvolution: StepKernel {
   private let bias: FloatMemory
   private let kernels: Kernels
 
-  init(_ step: ConvolutionStep, _ weights: ConvolutionWeights, isLibrary: Bool, _ kernels: Kernels) {
+  init(_ step: ConvolutionStep, _ weights: WeightRows, isLibrary: Bool, _ kernels: Kernels) throws(EngineError) {
     self.step = step
     self.kernels = kernels
     let c = step.convolution
-    matrix = MatrixProduct(
-      WeightMatrix.of(weights.weights, outputs: c.outChannels, inputs: c.inChannels, area: 1), depth: c.inChannels,
-      columns: Value.padded(c.outChannels), isLibrary: isLibrary, kernels: kernels)
+    matrix = try MatrixProduct(
+      weights, inputs: c.inChannels, height: c.inChannels, area: 1, isLibrary: isLibrary, kernels: kernels)
     bias = WeightMatrix.padded(weights.bias)
   }
 

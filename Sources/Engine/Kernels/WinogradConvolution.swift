@@ -9,24 +9,23 @@ struct WinogradConvolution: StepKernel {
   private let products: [MatrixProduct]
   private let bias: FloatMemory
 
-  init(_ step: ConvolutionStep, _ weights: ConvolutionWeights, tile: Int, isLibrary: Bool, _ kernels: Kernels) {
+  init(
+    _ step: ConvolutionStep, _ weights: WeightRows, tile: Int, isLibrary: Bool, _ kernels: Kernels
+  ) throws(EngineError) {
     self.step = step
     self.kernels = kernels
     self.tile = tile
     let c = step.convolution
     // Padding of the input's channels is transformed with them, and meets rows of zeros.
     let (depth, columns) = (Value.padded(c.inChannels), Value.padded(c.outChannels))
-    let plain = WeightMatrix.of(weights.weights, outputs: c.outChannels, inputs: c.inChannels, area: 9)
-    let spread = c.inChannels == depth ? plain : FloatMemory(count: 9 * depth * columns)
-    if c.inChannels != depth {
-      for place in 0..<9 {
-        (spread.floats + place * depth * columns).update(
-          from: plain.floats + place * c.inChannels * columns, count: c.inChannels * columns)
-      }
-    }
     let frequencies = (tile + 2) * (tile + 2)
     let memory = FloatMemory(count: frequencies * depth * columns)
-    kernels.table.pointee.winograd_weights(tile, spread.floats, depth, columns, isLibrary ? 1 : 0, memory.floats)
+    try weights.eachPanel(kernels) { outputs, width, numbers, scale in
+      let first = outputs.lowerBound
+      kernels.table.pointee.winograd_weights(
+        tile, numbers, scale, outputs.count, c.inChannels, memory.floats + (isLibrary ? first : first * depth),
+        isLibrary ? columns : width, depth * columns)
+    }
     products = (0..<frequencies).map {
       MatrixProduct(
         packed: memory, at: $0 * depth * columns, depth: depth, columns: columns, isLibrary: isLibrary,

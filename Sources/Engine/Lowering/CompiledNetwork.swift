@@ -16,17 +16,18 @@ package final class CompiledNetwork: Sendable {
 
   /// Folds, fuses, chooses and packs.
   ///
-  /// `lanes` pack together, and then `source` must allow several threads to read it at once.
+  /// `lanes` pack together, and then `source` must allow several threads to read it at once; `work` is done beside it by
+  /// one of them.
   ///
   /// - Throws: `EngineError.graph` or `.tensor` when graph and weights contradict each other.
   package init(
     graph: Graph, weights source: some TensorSource, options: EngineOptions = EngineOptions(),
-    lanes: LaneGroup = .alone
+    lanes: LaneGroup = .alone, alongside work: () -> Void = {}
   ) throws(EngineError) {
     var drafts = try Draft(graph: graph, source: source)
     try drafts.build(fusesDepthwise: options.products != .openBLAS)
     let packing = Packing(drafts, source, options)
-    steps = try packing.steps(lanes)
+    steps = try packing.steps(lanes, alongside: work)
     inputShape = graph.inputShape
     values = drafts.values
     outputValue = drafts.outputValue
