@@ -48,12 +48,18 @@ struct WinogradConvolution: StepKernel {
     min(batch * tilesAcross * tilesDown, depth * columns > 128 * 128 ? 96 : 48)
   }
 
+  /// Output channels whose products pass at a time: as many as leave them in the second-level cache.
+  private func partColumns(tiles: Int) -> Int {
+    let grain = products[0].grain
+    return min(columns, max(grain, 163_840 / (products.count * tiles) / grain * grain))
+  }
+
   /// A few floats more than the block, lest all frequencies meet in the same cache sets.
   private func stride(_ tiles: Int, _ channels: Int) -> Int { tiles * channels + 16 }
 
   func scratchFloats(batch: Int, lanes: Int) -> Int {
     let tiles = blockTiles(batch: batch)
-    return products.count * (stride(tiles, depth) + stride(tiles, columns))
+    return products.count * (stride(tiles, depth) + stride(tiles, partColumns(tiles: tiles)))
   }
 
   func run(_ call: KernelCall) {
@@ -74,19 +80,31 @@ struct WinogradConvolution: StepKernel {
     }
   }
 
-  private func run(_ call: KernelCall, tiles: Range<Int>, _ part: Range<Int>) {
+  private func run(_ call: KernelCall, tiles: Range<Int>, _ mine: Range<Int>) {
     let (x, y) = (call.view(step.input), call.view(step.output))
-    let (inStride, outStride) = (stride(tiles.count, depth), stride(tiles.count, part.count))
-    let v = call.scratch
-    let p = v + products.count * inStride
+    let inStride = stride(tiles.count, depth)
     var geometry = ckernels_winograd(
       height: step.inputShape.h, width: step.inputShape.w, pixel_stride: x.pixelStride, channels: depth,
       out_height: step.outputShape.h, out_width: step.outputShape.w, out_pixel_stride: y.pixelStride,
-      out_channels: part.count, top: step.edges.top, left: step.edges.left, tiles_across: tilesAcross)
+      out_channels: 0, top: step.edges.top, left: step.edges.left, tiles_across: tilesAcross)
     eachImage(tiles) { n, first, count, place in
       kernels.table.pointee.winograd_input(
-        tile, &geometry, x.base + n * x.imageStride, first, count, v + place * depth, inStride)
+        tile, &geometry, x.base + n * x.imageStride, first, count, call.scratch + place * depth, inStride)
     }
+    let width = partColumns(tiles: tiles.count)
+    for first in Swift.stride(from: mine.lowerBound, to: mine.upperBound, by: width) {
+      let part = first..<min(mine.upperBound, first + width)
+      geometry.out_channels = part.count
+      multiply(call, tiles: tiles, part, geometry)
+    }
+  }
+
+  /// Some output channels of a block whose input is transformed.
+  private func multiply(_ call: KernelCall, tiles: Range<Int>, _ part: Range<Int>, _ geometry: ckernels_winograd) {
+    let y = call.view(step.output)
+    let (inStride, outStride) = (stride(tiles.count, depth), stride(tiles.count, part.count))
+    let v = call.scratch
+    let p = v + products.count * inStride
     for (frequency, product) in products.enumerated() {
       // The result has only the part's columns, so its first column stands where column 0 would.
       let target = p + frequency * outStride - part.lowerBound
@@ -98,6 +116,7 @@ struct WinogradConvolution: StepKernel {
     }
     eachImage(tiles) { n, first, count, place in
       let residual = step.residual.map { call.image($0, n) + part.lowerBound }
+      var geometry = geometry
       kernels.table.pointee.winograd_output(
         tile, &geometry, p + place * part.count, outStride, first, count, bias.floats + part.lowerBound, residual,
         step.residual.map { call.view($0).pixelStride } ?? 0, y.base + n * y.imageStride + part.lowerBound,
