@@ -79,7 +79,8 @@ struct DrivenBench {
       switch form {
       case "replicas":
         var runners: [BatchRunner] = []
-        for _ in 0..<threads { runners.append(try BatchRunner(network: network, batch: batch)) }
+        let images = BatchImages(network.inputShape, count: batch)
+        for _ in 0..<threads { runners.append(BatchRunner(try network.plan(batchCapacity: batch), images)) }
         for runner in runners { runner.runOnce() }
         return Setup(batch: batch, runners: runners)
       case "lanes":
@@ -87,7 +88,8 @@ struct DrivenBench {
         let pool = LanePool(count: threads, name: "lane")
         let lanes = LaneGroup(count: threads, run: pool.run, synchronize: pool.synchronize)
         let runner = BatchRunner(
-          try InferencePlan(network: network, batchCapacity: batch, lanes: lanes), batch: batch)
+          try InferencePlan(network: network, batchCapacity: batch, lanes: lanes),
+          BatchImages(network.inputShape, count: batch))
         runner.runOnce()
         return Setup(batch: batch, runners: [runner])
       default: break
