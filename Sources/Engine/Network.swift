@@ -13,6 +13,8 @@ package protocol Network: Sendable {
   var outputCount: Int { get }
   /// Whether the answers are probabilities already.
   var endsInSoftmax: Bool { get }
+  /// Bytes of weights in memory, in the form that the algorithms want them.
+  var weightBytes: Int { get }
 
   /// One replica of its execution, for one thread at a time and batches of up to `batchCapacity` images.
   ///
@@ -105,6 +107,8 @@ extension InferencePlan: NetworkPlan {
 }
 
 extension QuantizedNetwork: Network {
+  package var weightBytes: Int { weights.count + factors.byteCount }
+
   package func plan(batchCapacity: Int, lanes: LaneGroup) throws(EngineError) -> any NetworkPlan {
     try QuantizedPlan(network: self, batchCapacity: batchCapacity)
   }

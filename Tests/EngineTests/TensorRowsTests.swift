@@ -56,5 +56,9 @@ struct TensorRowsTests {
     let parts = try CompiledNetwork(graph: graph, weights: ByRows(tensors: tensors), options: options)
     let expected = answers(of: try InferencePlan(network: whole, batchCapacity: 1), [image])
     #expect(answers(of: try InferencePlan(network: parts, batchCapacity: 1), [image]) == expected)
+    // Winograd's weights take (tile + 2)² / 9 times their room.
+    let frequencies = algorithm.rawValue.hasSuffix("4") ? 36 : algorithm.rawValue.hasSuffix("2") ? 16 : 9
+    #expect(parts.weightBytes > frequencies * 60 * 300 * 4)
+    #expect(parts.weightBytes < frequencies * 60 * 300 * 4 * 5 / 4)
   }
 }

@@ -30,6 +30,7 @@ struct LinearLayer: StepKernel {
   var inputs: [Int] { [input] + (residual.map { [$0] } ?? []) }
   var outputs: [Int] { [output] }
   var algorithm: String { matrix.isLibrary ? "linear, OpenBLAS" : "linear" }
+  var weightBytes: Int { matrix.memory.byteCount + bias.byteCount }
 
   func run(_ call: KernelCall) {
     let (x, y) = (call.view(input), call.view(output))

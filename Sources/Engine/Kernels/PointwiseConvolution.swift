@@ -19,6 +19,7 @@ struct PointwiseConvolution: StepKernel {
   var inputs: [Int] { step.inputs }
   var outputs: [Int] { [step.output] }
   var algorithm: String { matrix.isLibrary ? "1×1, OpenBLAS" : "1×1" }
+  var weightBytes: Int { matrix.memory.byteCount + bias.byteCount }
 
   /// Rows that pass at a time, so that their inputs stay in the second-level cache while all panels pass.
   private var blockRows: Int { max(48, 65536 / max(1, matrix.depth) / 12 * 12) }

@@ -25,6 +25,7 @@ struct WindowConvolution: StepKernel {
   var inputs: [Int] { step.inputs }
   var outputs: [Int] { [step.output] }
   var algorithm: String { matrix.isLibrary ? "windows, OpenBLAS" : "windows" }
+  var weightBytes: Int { matrix.memory.byteCount + bias.byteCount }
 
   /// Output rows a strip: as many as leave its input in the second-level cache.
   private var stripRows: Int {

@@ -37,6 +37,7 @@ struct WinogradConvolution: StepKernel {
   var inputs: [Int] { step.inputs }
   var outputs: [Int] { [step.output] }
   var algorithm: String { "winograd F(\(tile)×\(tile))" + (products[0].isLibrary ? ", OpenBLAS" : "") }
+  var weightBytes: Int { products[0].memory.byteCount + bias.byteCount }
 
   private var depth: Int { products[0].depth }
   private var columns: Int { products[0].columns }

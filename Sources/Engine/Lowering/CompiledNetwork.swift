@@ -39,6 +39,8 @@ package final class CompiledNetwork: Sendable {
     }
   }
 
+  package var weightBytes: Int { steps.reduce(0) { $0 + $1.kernel.weightBytes } }
+
   /// A line a step: its name and how it is computed.
   package var summary: [(name: String, algorithm: String)] {
     steps.map { (name: $0.name, algorithm: $0.kernel.algorithm) }

@@ -43,9 +43,12 @@ package final class QuantizedNetwork: Sendable {
 final class ByteMemory: @unchecked Sendable {
   static let slack = 64
   let bytes: UnsafeMutablePointer<UInt8>
+  /// Without the slack.
+  let count: Int
 
   /// Zeros.
   init(count: Int) {
+    self.count = count
     let raw = UnsafeMutableRawPointer.allocate(byteCount: count + Self.slack, alignment: 64)
     bytes = raw.initializeMemory(as: UInt8.self, repeating: 0, count: count + Self.slack)
   }

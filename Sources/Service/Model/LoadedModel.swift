@@ -46,7 +46,7 @@ package final class LoadedModel: Sendable {
       (weights, network) = try WeightsFile.load(
         path: snapshot.path, precision: settings.precision, options: settings.engineOptions,
         lanes: LaneGroup(count: pool.count, run: pool.run, synchronize: pool.synchronize))
-      weightBytes = weights.table.entries.reduce(0) { $0 + $1.extents.reduce(4, *) }
+      weightBytes = network.weightBytes
       preprocessing = try Preprocessing(json: weights.preprocessingJSON)
       labels = weights.labels
       digest = weights.digest
