@@ -17,14 +17,24 @@ const ckernels_table *ckernels_of(int32_t instruction_set) {
 }
 
 void ckernels_transpose(
-    const float *a, size_t rows, size_t columns, size_t inner, float *out, size_t out_stride) {
+    const float *a, const float *scale, size_t rows, size_t outer, size_t inner, float *out, size_t height,
+    size_t out_stride) {
   enum { tile = 16 };
-  const size_t outer = columns / inner;
-  for (size_t i0 = 0; i0 < rows; i0 += tile) {
-    const size_t i1 = i0 + tile < rows ? i0 + tile : rows;
-    for (size_t j = 0; j < columns; j++) {
-      float *target = out + (j % inner * outer + j / inner) * out_stride;
-      for (size_t i = i0; i < i1; i++) target[i] = a[i * columns + j];
+  for (size_t first = 0; first < rows; first += tile) {
+    const size_t count = rows - first < tile ? rows - first : tile;
+    const float *corner = a + first * outer * inner;
+    float factors[tile];
+    for (size_t i = 0; i < tile; i++) factors[i] = scale && i < count ? scale[first + i] : 1;
+    for (size_t x = 0; x < outer; x++) {
+      for (size_t y = 0; y < inner; y++) {
+        float *target = out + (y * height + x) * out_stride + first;
+        const float *source = corner + x * inner + y;
+        if (count == tile) {
+          for (size_t i = 0; i < tile; i++) target[i] = source[i * outer * inner] * factors[i];
+        } else {
+          for (size_t i = 0; i < count; i++) target[i] = source[i * outer * inner] * factors[i];
+        }
+      }
     }
   }
 }

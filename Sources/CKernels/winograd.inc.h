@@ -53,27 +53,48 @@ INLINE void weight_transform(const size_t m, const vec *g, size_t step, vec *u, 
   u[5 * out_step] = c;
 }
 
+/* A few input channels at a time, which stay in the nearest cache from PyTorch's order to the transformed weights; these
+   are then written frequency by frequency in long runs, past the caches, as nothing reads them soon. */
 INLINE void weights_of(
-    const size_t m, const float *weights, size_t depth, size_t columns, int32_t row_major, float *out) {
-  const size_t t = m + 2, matrix = depth * columns;
-  for (size_t n = 0; n < columns; n += WIDTH) {
-    const size_t first = row_major ? 0 : n / panel * panel;
-    const size_t width = row_major ? columns : columns - first < panel ? columns - first : panel;
-    for (size_t k = 0; k < depth; k++) {
-      vec g[9], half[18], u[36];
-      UNROLL for (size_t i = 0; i < 9; i++) g[i] = load(weights + i * matrix + k * columns + n);
-      UNROLL for (size_t j = 0; j < 3; j++) weight_transform(m, g + j, 3, half + j, 3);
-      UNROLL for (size_t i = 0; i < t; i++) weight_transform(m, half + 3 * i, 1, u + t * i, 1);
-      float *target = out + first * depth + k * width + (n - first);
-      UNROLL for (size_t i = 0; i < t * t; i++) store(target + i * matrix, u[i]);
+    const size_t m, const float *weights, const float *scale, size_t outputs, size_t depth, float *out,
+    size_t row_stride, size_t frequency_stride) {
+  enum { block = 4 };
+  const size_t t = m + 2, columns = (outputs + WIDTH - 1) / WIDTH * WIDTH;
+  float plain[9][block][panel] = {0}, transformed[36][block][panel];
+  for (size_t first = 0; first < depth; first += block) {
+    const size_t count = depth - first < block ? depth - first : block;
+    for (size_t n = 0; n < outputs; n++) {
+      const float *row = weights + (n * depth + first) * 9;
+      const float factor = scale ? scale[n] : 1;
+      for (size_t k = 0; k < count; k++)
+        UNROLL for (size_t i = 0; i < 9; i++) plain[i][k][n] = row[k * 9 + i] * factor;
+    }
+    for (size_t k = 0; k < count; k++) {
+      for (size_t n = 0; n < columns; n += WIDTH) {
+        vec g[9], half[18], u[36];
+        UNROLL for (size_t i = 0; i < 9; i++) g[i] = load(plain[i][k] + n);
+        UNROLL for (size_t j = 0; j < 3; j++) weight_transform(m, g + j, 3, half + j, 3);
+        UNROLL for (size_t i = 0; i < t; i++) weight_transform(m, half + 3 * i, 1, u + t * i, 1);
+        UNROLL for (size_t i = 0; i < t * t; i++) store(transformed[i][k] + n, u[i]);
+      }
+    }
+    for (size_t i = 0; i < t * t; i++) {
+      for (size_t k = 0; k < count; k++) {
+        float *target = out + i * frequency_stride + (first + k) * row_stride;
+        for (size_t n = 0; n < columns; n += WIDTH)
+          __builtin_nontemporal_store(load(transformed[i][k] + n), (vec *)(target + n));
+      }
     }
   }
 }
 
 static void winograd_weights(
-    size_t m, const float *weights, size_t depth, size_t columns, int32_t row_major, float *out) {
-  if (m == 2) weights_of(2, weights, depth, columns, row_major, out);
-  else weights_of(4, weights, depth, columns, row_major, out);
+    size_t m, const float *weights, const float *scale, size_t outputs, size_t depth, float *out, size_t row_stride,
+    size_t frequency_stride) {
+  if (m == 2) weights_of(2, weights, scale, outputs, depth, out, row_stride, frequency_stride);
+  else weights_of(4, weights, scale, outputs, depth, out, row_stride, frequency_stride);
+  /* What was written past the caches, all see from here on. */
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 /* A tile's pixels that lie outside the picture are read from here. */

@@ -13,11 +13,24 @@ package protocol Network: Sendable {
   var outputCount: Int { get }
   /// Whether the answers are probabilities already.
   var endsInSoftmax: Bool { get }
+  /// Bytes of weights in memory, in the form that the algorithms want them.
+  var weightBytes: Int { get }
 
   /// One replica of its execution, for one thread at a time and batches of up to `batchCapacity` images.
   ///
+  /// `lanes` work on each run together if the network is one in floats; one in bytes runs on the calling thread alone.
+  ///
   /// - Throws: `EngineError.graph` if the workspace would be too large.
-  func plan(batchCapacity: Int) throws(EngineError) -> any NetworkPlan
+  func plan(batchCapacity: Int, lanes: LaneGroup) throws(EngineError) -> any NetworkPlan
+}
+
+extension Network {
+  /// One replica of its execution, on the calling thread.
+  ///
+  /// - Throws: as `plan(batchCapacity:lanes:)`.
+  package func plan(batchCapacity: Int) throws(EngineError) -> any NetworkPlan {
+    try plan(batchCapacity: batchCapacity, lanes: .alone)
+  }
 }
 
 /// One replica of a network's execution with memory of its own; used by one thread at a time.
@@ -84,8 +97,8 @@ extension Shape {
 }
 
 extension CompiledNetwork: Network {
-  package func plan(batchCapacity: Int) throws(EngineError) -> any NetworkPlan {
-    try InferencePlan(network: self, batchCapacity: batchCapacity)
+  package func plan(batchCapacity: Int, lanes: LaneGroup) throws(EngineError) -> any NetworkPlan {
+    try InferencePlan(network: self, batchCapacity: batchCapacity, lanes: lanes)
   }
 }
 
@@ -94,7 +107,9 @@ extension InferencePlan: NetworkPlan {
 }
 
 extension QuantizedNetwork: Network {
-  package func plan(batchCapacity: Int) throws(EngineError) -> any NetworkPlan {
+  package var weightBytes: Int { weights.count + factors.byteCount }
+
+  package func plan(batchCapacity: Int, lanes: LaneGroup) throws(EngineError) -> any NetworkPlan {
     try QuantizedPlan(network: self, batchCapacity: batchCapacity)
   }
 }
@@ -104,21 +119,68 @@ extension QuantizedPlan: NetworkPlan {
 }
 
 extension WeightsFile {
-  /// The file's network, ready to run; `options` concern networks in floats, and `lanes` make it so together.
+  /// Opens a file and makes its network ready; `options` concern networks in floats.
+  ///
+  /// The digest is computed while the weights are packed, on another of the `lanes` if there are several. Nobody gets the
+  /// network of a file whose digest does not fit.
+  ///
+  /// - Throws: as `open(path:)` and `network(precision:options:)`.
+  package static func load(
+    path: String, precision: Precision = .automatic, options: EngineOptions = EngineOptions(),
+    lanes: LaneGroup = .alone
+  ) throws(EngineError) -> (file: WeightsFile, network: any Network) {
+    let file = try WeightsFile(unproved: MappedBytes(path: path))
+    var proof: Result<Void, EngineError>?
+    func prove() {
+      do throws(EngineError) {
+        try file.checkDigest()
+        proof = .success(())
+      } catch {
+        proof = .failure(error)
+      }
+    }
+    let network: Result<any Network, EngineError>
+    do throws(EngineError) {
+      try file.checkContents()
+      network = .success(try file.network(precision: precision, options: options, lanes: lanes, alongside: prove))
+    } catch {
+      network = .failure(error)
+    }
+    // What a damaged file contradicts itself in is of no interest.
+    if proof == nil { prove() }
+    try proof?.get()
+    return (file, try network.get())
+  }
+
+  /// The file's network, ready to run; `options` concern networks in floats.
+  ///
+  /// `lanes` make it so together, and one of them does other `work` beside it.
   ///
   /// - Throws: `EngineError.graph` or `.tensor` when graph and weights contradict each other, `.graph` when bytes are asked
   ///   of a file that was not quantized.
   package func network(
-    precision: Precision = .automatic, options: EngineOptions = EngineOptions(), lanes: LaneGroup = .alone
+    precision: Precision = .automatic, options: EngineOptions = EngineOptions(), lanes: LaneGroup = .alone,
+    alongside work: () -> Void = {}
   ) throws(EngineError) -> any Network {
     switch precision {
     case .automatic where quantization == nil, .fp32:
-      return try CompiledNetwork(graph: graph, weights: self, options: options, lanes: lanes)
+      return try CompiledNetwork(graph: graph, weights: self, options: options, lanes: lanes, alongside: work)
     case .automatic, .int8:
       guard let quantization else {
         throw .graph(node: "", reason: "\(path) was not quantized; make an int8 model of it with 'lookout quantize'")
       }
-      return try QuantizedNetwork(graph: graph, weights: self, quantization: quantization)
+      var network: Result<any Network, EngineError>?
+      lanes.run { lane in
+        if lane == lanes.count - 1 { work() }
+        guard lane == 0 else { return }
+        do throws(EngineError) {
+          network = .success(try QuantizedNetwork(graph: graph, weights: self, quantization: quantization))
+        } catch {
+          network = .failure(error)
+        }
+      }
+      guard let network else { preconditionFailure("lane 0 is always run") }
+      return try network.get()
     }
   }
 }

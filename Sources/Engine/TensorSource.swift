@@ -15,6 +15,13 @@ package protocol TensorSource {
   ///
   /// - Throws: as `floats(ofTensor:)`.
   func floats(ofTensor name: String, rows: Range<Int>) throws(EngineError) -> [Float]
+
+  /// Lends the same numbers, where they lie if they lie there as floats; the pointer must not leave the closure.
+  ///
+  /// - Throws: as `floats(ofTensor:)`, and what the closure throws.
+  func withFloats(
+    ofTensor name: String, rows: Range<Int>, _ body: (UnsafeBufferPointer<Float>) throws(EngineError) -> Void
+  ) throws(EngineError)
 }
 
 extension TensorSource {
@@ -26,17 +33,26 @@ extension TensorSource {
     return rows.count * row == floats.count ? floats : Array(floats[(rows.lowerBound * row)..<(rows.upperBound * row)])
   }
 
-  /// Calls back with the rows of a tensor, a few megabytes at a time if the source can, in groups of a multiple of `grain`.
+  package func withFloats(
+    ofTensor name: String, rows: Range<Int>, _ body: (UnsafeBufferPointer<Float>) throws(EngineError) -> Void
+  ) throws(EngineError) {
+    let floats = try floats(ofTensor: name, rows: rows)
+    try floats.withUnsafeBufferPointer { floats throws(EngineError) in try body(floats) }
+  }
+
+  /// Calls back with the rows of a tensor, in groups of a multiple of `grain`, and if the source can not many more at a
+  /// time than half of a second-level cache holds.
   package func eachRows(
-    ofTensor name: String, grain: Int = 1, _ body: (_ rows: Range<Int>, _ floats: [Float]) throws(EngineError) -> Void
+    ofTensor name: String, grain: Int = 1,
+    _ body: (_ rows: Range<Int>, _ floats: UnsafeBufferPointer<Float>) throws(EngineError) -> Void
   ) throws(EngineError) {
     let extents = extents(ofTensor: name) ?? []
     let (count, row) = (extents.first ?? 1, max(1, extents.dropFirst().reduce(1, *)))
-    let wanted = readsRows ? max(1, (1 << 21) / row) : count
+    let wanted = readsRows ? max(1, (1 << 17) / row) : count
     let step = max(1, (wanted + grain - 1) / grain * grain)
     for first in stride(from: 0, to: count, by: step) {
       let rows = first..<min(count, first + step)
-      try body(rows, floats(ofTensor: name, rows: rows))
+      try withFloats(ofTensor: name, rows: rows) { floats throws(EngineError) in try body(rows, floats) }
     }
   }
 }

@@ -129,7 +129,7 @@ extension WeightsFile {
       guard signed == nil else { return try body(signedBytes(from: tensors)) }
       var count = 0
       try tensors.eachRows(ofTensor: name) { _, floats throws(EngineError) in
-        guard let bytes = type.narrow(floats) else {
+        guard let bytes = type.narrow(Array(floats)) else {
           throw .tensor(name: name, reason: "holds a number too large for \(type.rawValue); store F32")
         }
         count += floats.count
@@ -146,10 +146,12 @@ extension WeightsFile {
       let floats = try tensors.floats(ofTensor: signed.weights)
       let layout = WeightColumns(extents: signed.extents, channels: signed.factors.count)
       let chosen = "\(signed.weights)_scale"
-      let isChosen = tensors.extents(ofTensor: chosen) == [signed.extents[0]]
+      let rows = signed.extents[0]
+      let isChosen = tensors.extents(ofTensor: chosen) == [rows]
       let bytes = SignedBytes(
-        floats, rows: signed.extents[0], scales: isChosen ? try tensors.floats(ofTensor: chosen) : nil
-      ) { signed.factors[layout.channel($0, $1)] }
+        floats, rows: rows, scales: isChosen ? try tensors.floats(ofTensor: chosen) : nil,
+        groups: rows / layout.rowsPerGroup
+      ) { layout.spread(signed.factors, row: $0 * layout.rowsPerGroup, length: floats.count / max(1, rows)) }
       return type == .i8
         ? bytes.bytes.map { UInt8(bitPattern: $0) } : ElementType.f32.narrow(bytes.scales) ?? []
     }

@@ -24,16 +24,21 @@ package final class WeightsFile: TensorSource, Sendable {
   package let quantization: Quantization?
   package let table: TensorTable
   private let bytes: MappedBytes
+  private let digestOffset: Int
 
   /// Maps a file and checks everything in it: lengths, offsets, shapes against the graph, digest.
   ///
   /// - Throws: `EngineError.file` if it cannot be read, `EngineError.damaged` with the byte at which it breaks a rule,
   ///   `EngineError.graph` or `.tensor` if it is whole but contradicts itself. Get the file again, or import it anew.
   package static func open(path: String) throws(EngineError) -> WeightsFile {
-    try WeightsFile(bytes: MappedBytes(path: path))
+    let file = try WeightsFile(unproved: MappedBytes(path: path))
+    try file.checkDigest()
+    try file.checkContents()
+    return file
   }
 
-  private init(bytes: MappedBytes) throws(EngineError) {
+  /// Reads table and texts; `checkDigest` and `checkContents` have yet to find them sound.
+  init(unproved bytes: MappedBytes) throws(EngineError) {
     self.bytes = bytes
     path = bytes.path
     do throws(JSON.Fault) {
@@ -41,9 +46,7 @@ package final class WeightsFile: TensorSource, Sendable {
       self.table = table
       let texts = try Texts(table.metadata)
       digest = texts.digest
-      guard WeightsFile.digest(of: bytes, blankingDigitsAt: texts.digestOffset) == texts.digest else {
-        throw JSON.Fault(offset: texts.digestOffset, reason: "the digest does not fit: a byte was changed")
-      }
+      digestOffset = texts.digestOffset
       labels = texts.labels
       preprocessingJSON = texts.preprocessing
       canary = texts.canary
@@ -53,10 +56,19 @@ package final class WeightsFile: TensorSource, Sendable {
     } catch {
       throw .damaged(path: bytes.path, offset: error.offset, reason: error.reason)
     }
-    try check()
   }
 
-  private func check() throws(EngineError) {
+  /// Reads every byte.
+  ///
+  /// - Throws: `EngineError.damaged` if they are not those that were written.
+  func checkDigest() throws(EngineError) {
+    guard WeightsFile.digest(of: bytes, blankingDigitsAt: digestOffset) == digest else {
+      throw .damaged(path: path, offset: digestOffset, reason: "the digest does not fit: a byte was changed")
+    }
+  }
+
+  /// - Throws: `EngineError.graph` or `.tensor` if graph, labels, canary and tensors do not fit each other.
+  func checkContents() throws(EngineError) {
     try WeightsFile.check(labels: labels, canary: canary, graph: graph)
     for tensor in try graph.requiredTensors() {
       guard let extents = extents(ofTensor: tensor.name) else {
@@ -112,11 +124,12 @@ package final class WeightsFile: TensorSource, Sendable {
     let factors = table[name + "_input_scale"] == nil ? [1] : try self.floats(ofTensor: name + "_input_scale")
     let layout = WeightColumns(extents: entry.extents, channels: factors.count)
     let row = floats.count / max(1, scales.count)
+    var spread = [Float](repeating: factors[0], count: row)
     for (index, scale) in scales.enumerated() {
-      for place in 0..<row {
-        let factor = factors.count == 1 ? factors[0] : factors[layout.channel(index, place)]
-        floats[index * row + place] *= scale / factor
+      if factors.count > 1, index % layout.rowsPerGroup == 0 {
+        spread = layout.spread(factors, row: index, length: row)
       }
+      for place in 0..<row { floats[index * row + place] *= scale / spread[place] }
     }
     return floats
   }
@@ -133,6 +146,23 @@ package final class WeightsFile: TensorSource, Sendable {
     let floats = bytes.withBytes { entry.type.widen(UnsafeRawBufferPointer(rebasing: $0[part])) }
     bytes.release(part)
     return floats
+  }
+
+  package func withFloats(
+    ofTensor name: String, rows: Range<Int>, _ body: (UnsafeBufferPointer<Float>) throws(EngineError) -> Void
+  ) throws(EngineError) {
+    guard let entry = table[name], entry.type == .f32, let count = entry.extents.first, count > 0,
+      entry.range.lowerBound % MemoryLayout<Float>.alignment == 0
+    else {
+      let floats = try floats(ofTensor: name, rows: rows)
+      return try floats.withUnsafeBufferPointer { floats throws(EngineError) in try body(floats) }
+    }
+    let row = entry.range.count / count
+    let part = (entry.range.lowerBound + rows.lowerBound * row)..<(entry.range.lowerBound + rows.upperBound * row)
+    try bytes.withBytes { bytes throws(EngineError) in
+      try body(UnsafeRawBufferPointer(rebasing: bytes[part]).assumingMemoryBound(to: Float.self))
+    }
+    bytes.release(part)
   }
 
   /// SHA-256 of a file whose 64 bytes at `offset` count as zeros ('0').

@@ -4,26 +4,24 @@ internal import CCrypto
 ///
 /// One owner, one thread at a time.
 package struct SHA256: ~Copyable {
-  private let context: OpaquePointer
+  private let context: UnsafeMutablePointer<SHA256_CTX>
 
   package init() {
-    guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else {
-      preconditionFailure("libcrypto cannot give a SHA-256 context: out of memory or a broken installation")
-    }
-    self.context = context
+    context = .allocate(capacity: 1)
+    precondition(SHA256_Init(context) == 1, "SHA256_Init failed")
   }
 
-  deinit { EVP_MD_CTX_free(context) }
+  deinit { context.deallocate() }
 
-  /// Adds bytes to what is hashed (`EVP_DigestUpdate`).
+  /// Adds bytes to what is hashed (`SHA256_Update`).
   package func update(_ bytes: UnsafeRawBufferPointer) {
-    precondition(EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1, "EVP_DigestUpdate failed")
+    precondition(SHA256_Update(context, bytes.baseAddress, bytes.count) == 1, "SHA256_Update failed")
   }
 
   /// Ends the hash and gives it as 64 lower-case hexadecimal digits.
   package consuming func hexDigest() -> String {
     var digest = [UInt8](repeating: 0, count: 32)
-    precondition(EVP_DigestFinal_ex(context, &digest, nil) == 1, "EVP_DigestFinal_ex failed")
+    precondition(SHA256_Final(&digest, context) == 1, "SHA256_Final failed")
     let digits = Array("0123456789abcdef".utf8)
     var text: [UInt8] = []
     text.reserveCapacity(64)
@@ -36,7 +34,7 @@ package struct SHA256: ~Copyable {
 
   /// The hash of bytes that lie together in memory.
   package static func hexDigest(of bytes: UnsafeRawBufferPointer) -> String {
-    let hash = SHA256()
+    let hash = Self()
     hash.update(bytes)
     return hash.hexDigest()
   }

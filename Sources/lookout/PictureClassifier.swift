@@ -19,17 +19,18 @@ final class PictureModel: Sendable {
     let stem = file.lastIndex(of: UInt8(ascii: ".")).map { file[..<$0] } ?? file[...]
     name = String(decoding: stem.isEmpty ? file[...] : stem, as: UTF8.self)
     do throws(EngineError) {
-      let weights = try WeightsFile.open(path: path)
+      let lanes = PictureModel.lanes()
+      let weights: WeightsFile
+      (weights, network) = try WeightsFile.load(path: path, lanes: lanes)
       digest = weights.digest
       labels = weights.labels
-      network = try PictureModel.network(of: weights)
       do throws(ImagingError) {
         preprocessing = try Preprocessing(json: weights.preprocessingJSON)
       } catch {
         throw EngineError.graph(node: weights.graph.inputName, reason: "\(error)")
       }
       if let canary = weights.canary {
-        let plan = try network.plan(batchCapacity: 1)
+        let plan = try network.plan(batchCapacity: 1, lanes: lanes)
         if let reason = plan.discrepancy(to: canary) { throw EngineError.unsound(reason: "\(path): \(reason)") }
       }
     } catch {
@@ -48,10 +49,10 @@ final class PictureModel: Sendable {
 }
 
 extension PictureModel {
-  /// Makes a file's network ready on every processor.
-  static func network(of weights: WeightsFile) throws(EngineError) -> any Network {
+  /// A lane for every processor, to make a network ready and try it.
+  static func lanes() -> LaneGroup {
     let pool = LanePool(count: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), name: "load")
-    return try weights.network(lanes: LaneGroup(count: pool.count, run: pool.run, synchronize: pool.synchronize))
+    return LaneGroup(count: pool.count, run: pool.run, synchronize: pool.synchronize)
   }
 }
 

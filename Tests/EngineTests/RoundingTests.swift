@@ -99,8 +99,8 @@ struct RoundingTests {
     let weights = try folded.floats(ofTensor: "\(name).weight")
     let rows = try #require(folded.extents(ofTensor: "\(name).weight")?.first)
     let factors = factors(folded.graph, quantization)
-    let signed = SignedBytes(weights, rows: rows, factor: factors)
     let depth = weights.count / rows
+    let signed = SignedBytes(weights, rows: rows, groups: rows) { row in (0..<depth).map { factors(row, $0) } }
     var nearest = folded
     nearest.replace(
       "\(name).weight",

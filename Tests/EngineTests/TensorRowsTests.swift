@@ -38,4 +38,27 @@ struct TensorRowsTests {
     let expected = answers(of: try InferencePlan(network: whole, batchCapacity: 3), images)
     #expect(answers(of: try InferencePlan(network: parts, batchCapacity: 3), images) == expected)
   }
+
+  /// 300 outputs in two groups of rows, with a batch norm that is folded in.
+  @Test(arguments: ConvolutionAlgorithm.allCases, InstructionSet.available)
+  func aConvolutionPackedByRowsAnswersTheSame(algorithm: ConvolutionAlgorithm, set: InstructionSet) throws {
+    let graph = AwkwardGraph(
+      "convolution", Shape(c: 3, h: 9, w: 9),
+      .convolution(Convolution(inChannels: 3, outChannels: 60, kernel: Extent2D(1))),
+      .convolution(Convolution(inChannels: 60, outChannels: 300, kernel: Extent2D(3), padding: .same)),
+      .batchNorm(epsilon: 1e-3)
+    ).graph
+    let tensors = try SeededTensors(graph: graph, seed: 1)
+    var generator = Seeded(seed: 2)
+    let image = generator.floats(3 * 81)
+    let options = EngineOptions(instructionSet: set, forcedAlgorithm: algorithm)
+    let whole = try CompiledNetwork(graph: graph, weights: tensors, options: options)
+    let parts = try CompiledNetwork(graph: graph, weights: ByRows(tensors: tensors), options: options)
+    let expected = answers(of: try InferencePlan(network: whole, batchCapacity: 1), [image])
+    #expect(answers(of: try InferencePlan(network: parts, batchCapacity: 1), [image]) == expected)
+    // Winograd's weights take (tile + 2)² / 9 times their room.
+    let frequencies = algorithm.rawValue.hasSuffix("4") ? 36 : algorithm.rawValue.hasSuffix("2") ? 16 : 9
+    #expect(parts.weightBytes > frequencies * 60 * 300 * 4)
+    #expect(parts.weightBytes < frequencies * 60 * 300 * 4 * 5 / 4)
+  }
 }

@@ -57,6 +57,9 @@ struct WeightsFileTests {
       let row = floats.count / tensor.extents[0]
       let rows = tensor.extents[0] / 2..<tensor.extents[0]
       #expect(try file.floats(ofTensor: tensor.name, rows: rows) == Array(floats[(rows.lowerBound * row)...]))
+      try file.withFloats(ofTensor: tensor.name, rows: rows) { lent in
+        #expect(Array(lent) == Array(floats[(rows.lowerBound * row)...]))
+      }
     }
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["m.swiftweights"])
   }
@@ -78,10 +81,14 @@ struct WeightsFileTests {
       var damaged = bytes
       damaged[position] ^= 1 << UInt8(position % 8)
       try damaged.write(to: URL(filePath: folder + "flipped"))
-      let error = #expect(throws: EngineError.self) { try WeightsFile.open(path: folder + "flipped") }
-      guard case .damaged = error else {
-        Issue.record("flipped at \(position): \(String(describing: error))")
-        return
+      for error in [
+        #expect(throws: EngineError.self) { try WeightsFile.open(path: folder + "flipped") },
+        #expect(throws: EngineError.self) { try WeightsFile.load(path: folder + "flipped") },
+      ] {
+        guard case .damaged = error else {
+          Issue.record("flipped at \(position): \(String(describing: error))")
+          return
+        }
       }
     }
   }

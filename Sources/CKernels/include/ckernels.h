@@ -77,10 +77,12 @@ typedef struct {
   /// b (depth × columns, row-major) into panels of depth × panel_columns.
   void (*_Nonnull pack)(const float *_Nonnull b, size_t depth, size_t columns, float *_Nonnull panels);
 
-  /// Transforms weights (3·3 × depth × columns, row-major) for tiles of m×m: (m+2)² matrices, each as `panel_columns`
-  /// says, or row-major if `row_major`.
+  /// Transforms the weights of up to `panel_columns` outputs, as PyTorch has them (outputs × depth × 3 × 3) but for a
+  /// factor an output, for tiles of m×m: frequency f of input k's weights goes to out[f·frequency_stride + k·row_stride],
+  /// a float an output, filled up with zeros to whole vectors. `out` and strides are multiples of 16 floats.
   void (*_Nonnull winograd_weights)(
-      size_t m, const float *_Nonnull weights, size_t depth, size_t columns, int32_t row_major, float *_Nonnull out);
+      size_t m, const float *_Nonnull weights, const float *_Nullable scale, size_t outputs, size_t depth,
+      float *_Nonnull out, size_t row_stride, size_t frequency_stride);
   /// Tiles first…first+count of a picture: frequency f of tile t goes to v[f·frequency_stride + t·channels].
   void (*_Nonnull winograd_input)(
       size_t m, const ckernels_winograd *_Nonnull, const float *_Nonnull picture, size_t first, size_t count,
@@ -122,7 +124,8 @@ enum { ckernels_portable = 0, ckernels_avx2 = 1, ckernels_avx512 = 2 };
 /// The kernels of an instruction set, or NULL if this processor has none of it.
 const ckernels_table *_Nullable ckernels_of(int32_t instruction_set);
 
-/// out[permuted(j)][i] = a[i][j] for a of rows × columns: column j = x·inner + y goes to row y·(columns/inner) + x.
-/// Rows of out are `out_stride` floats apart. For packing weights.
+/// out[y·height + x][i] = a[i][x·inner + y]·scale[i] for a of rows × (outer·inner): places of a window come before
+/// channels. Rows of out are `out_stride` floats apart; `height` is at least `outer`. For packing weights.
 void ckernels_transpose(
-    const float *_Nonnull a, size_t rows, size_t columns, size_t inner, float *_Nonnull out, size_t out_stride);
+    const float *_Nonnull a, const float *_Nullable scale, size_t rows, size_t outer, size_t inner, float *_Nonnull out,
+    size_t height, size_t out_stride);

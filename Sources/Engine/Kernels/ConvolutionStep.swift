@@ -50,6 +50,17 @@ struct ConvolutionStep: Sendable {
 struct ConvolutionWeights {
   var weights: [Float]
   var bias: [Float]
+
+  /// Reads all of a layer's numbers and multiplies them with its scales.
+  init(_ rows: WeightRows) throws(EngineError) {
+    bias = rows.bias
+    weights = []
+    try rows.each(max(1, rows.outputs)) { _, numbers in weights = Array(numbers) }
+    guard let scale = rows.scale else { return }
+    for out in 0..<rows.outputs {
+      for place in (out * rows.rowFloats)..<((out + 1) * rows.rowFloats) { weights[place] *= scale.floats[out] }
+    }
+  }
 }
 
 /// The ways to compute a convolution; each layer takes the fastest that is allowed.
@@ -98,14 +109,19 @@ extension ConvolutionStep {
   }
 
   /// Packs the weights for an algorithm.
-  func kernel(_ algorithm: ConvolutionAlgorithm, _ weights: ConvolutionWeights, _ kernels: Kernels) -> any StepKernel {
+  func kernel(
+    _ algorithm: ConvolutionAlgorithm, _ weights: WeightRows, _ kernels: Kernels
+  ) throws(EngineError) -> any StepKernel {
     if let tile = algorithm.tileExtent {
-      return WinogradConvolution(self, weights, tile: tile, isLibrary: algorithm.isLibrary, kernels)
+      return try WinogradConvolution(self, weights, tile: tile, isLibrary: algorithm.isLibrary, kernels)
     }
-    if convolution.groups > 1 { return GroupedConvolution(self, weights, isLibrary: algorithm.isLibrary, kernels) }
+    if convolution.groups > 1 {
+      return GroupedConvolution(
+        self, try ConvolutionWeights(weights), isLibrary: algorithm.isLibrary, kernels)
+    }
     if isPointwise && !isOfPicture {
-      return PointwiseConvolution(self, weights, isLibrary: algorithm.isLibrary, kernels)
+      return try PointwiseConvolution(self, weights, isLibrary: algorithm.isLibrary, kernels)
     }
-    return WindowConvolution(self, weights, isLibrary: algorithm.isLibrary, kernels)
+    return try WindowConvolution(self, weights, isLibrary: algorithm.isLibrary, kernels)
   }
 }

@@ -52,6 +52,11 @@ struct DepthwiseBlock: StepKernel {
   var algorithm: String {
     (expansion == nil ? "" : "1×1 + ") + "depthwise" + (projection == nil ? "" : " + 1×1")
   }
+  var weightBytes: Int {
+    [expansion, projection].reduce(weights.byteCount + bias.byteCount) { sum, pointwise in
+      sum + (pointwise.map { $0.matrix.memory.byteCount + $0.bias.byteCount } ?? 0)
+    }
+  }
 
   private var channels: Int { strip.channels }
   private var outRowFloats: Int { step.outputShape.w * channels }

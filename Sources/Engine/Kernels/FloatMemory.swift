@@ -6,14 +6,16 @@ internal import Glibc
 final class FloatMemory: @unchecked Sendable {
   let floats: UnsafeMutablePointer<Float>
   let count: Int
-  private let byteCount: Int
+  /// Whole pages.
+  let byteCount: Int
 
   /// Above this size a translation a 4-KiB page costs more than the memory that huge pages may waste.
   private static let hugePageBytes = 4 << 20
 
   init(count: Int) {
     self.count = count
-    byteCount = max(64, count * 4)
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    byteCount = max(page, (count * 4 + page - 1) / page * page)
     guard let base = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       base != MAP_FAILED
     else { preconditionFailure("no memory for \(count) floats") }

@@ -37,6 +37,7 @@ struct GroupedConvolution: StepKernel {
   var inputs: [Int] { step.inputs }
   var outputs: [Int] { [step.output] }
   var algorithm: String { "\(step.convolution.groups) groups" }
+  var weightBytes: Int { groups.reduce(bias.byteCount) { $0 + $1.matrix.memory.byteCount } }
 
   private var outGroup: Int { step.convolution.outChannels / step.convolution.groups }
   private var groupColumns: Int { Value.padded(outGroup) }

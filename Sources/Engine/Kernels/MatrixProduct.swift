@@ -28,6 +28,28 @@ struct MatrixProduct: Sendable {
     }
   }
 
+  /// Packs a layer's weights: a row for each place of a window and each input there.
+  ///
+  /// `height` is how many inputs a place has in memory; those beyond `inputs` are met by zeros.
+  init(
+    _ weights: WeightRows, inputs: Int, height: Int, area: Int, isLibrary: Bool, kernels: Kernels
+  ) throws(EngineError) {
+    self.kernels = kernels
+    self.isLibrary = isLibrary
+    let (depth, columns) = (area * height, Value.padded(weights.outputs))
+    let memory = FloatMemory(count: depth * columns)
+    try weights.eachPanel(kernels) { outputs, width, numbers, scale in
+      let first = outputs.lowerBound
+      ckernels_transpose(
+        numbers, scale, outputs.count, inputs, area, memory.floats + (isLibrary ? first : first * depth), height,
+        isLibrary ? columns : width)
+    }
+    self.depth = depth
+    self.columns = columns
+    self.memory = memory
+    offset = 0
+  }
+
   /// A matrix that lies packed in memory already.
   init(packed memory: FloatMemory, at offset: Int, depth: Int, columns: Int, isLibrary: Bool, kernels: Kernels) {
     self.kernels = kernels

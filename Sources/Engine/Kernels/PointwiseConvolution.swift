@@ -7,19 +7,19 @@ struct PointwiseConvolution: StepKernel {
   private let bias: FloatMemory
   private let kernels: Kernels
 
-  init(_ step: ConvolutionStep, _ weights: ConvolutionWeights, isLibrary: Bool, _ kernels: Kernels) {
+  init(_ step: ConvolutionStep, _ weights: WeightRows, isLibrary: Bool, _ kernels: Kernels) throws(EngineError) {
     self.step = step
     self.kernels = kernels
     let c = step.convolution
-    matrix = MatrixProduct(
-      WeightMatrix.of(weights.weights, outputs: c.outChannels, inputs: c.inChannels, area: 1), depth: c.inChannels,
-      columns: Value.padded(c.outChannels), isLibrary: isLibrary, kernels: kernels)
+    matrix = try MatrixProduct(
+      weights, inputs: c.inChannels, height: c.inChannels, area: 1, isLibrary: isLibrary, kernels: kernels)
     bias = WeightMatrix.padded(weights.bias)
   }
 
   var inputs: [Int] { step.inputs }
   var outputs: [Int] { [step.output] }
   var algorithm: String { matrix.isLibrary ? "1×1, OpenBLAS" : "1×1" }
+  var weightBytes: Int { matrix.memory.byteCount + bias.byteCount }
 
   /// Rows that pass at a time, so that their inputs stay in the second-level cache while all panels pass.
   private var blockRows: Int { max(48, 65536 / max(1, matrix.depth) / 12 * 12) }

@@ -41,6 +41,9 @@ protocol StepKernel: Sendable {
   /// What it does, in a word or two for people.
   var algorithm: String { get }
 
+  /// Weights and other numbers of its own that it holds, in bytes.
+  var weightBytes: Int { get }
+
   /// Scratch floats that a lane needs.
   func scratchFloats(batch: Int, lanes: Int) -> Int
 
@@ -49,6 +52,8 @@ protocol StepKernel: Sendable {
 }
 
 extension StepKernel {
+  var weightBytes: Int { 0 }
+
   func scratchFloats(batch: Int, lanes: Int) -> Int { 0 }
 }
 

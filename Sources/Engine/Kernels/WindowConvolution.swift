@@ -10,14 +10,13 @@ struct WindowConvolution: StepKernel {
   private let segments: SegmentOffsets
   private let segmentLength: Int
 
-  init(_ step: ConvolutionStep, _ weights: ConvolutionWeights, isLibrary: Bool, _ kernels: Kernels) {
+  init(_ step: ConvolutionStep, _ weights: WeightRows, isLibrary: Bool, _ kernels: Kernels) throws(EngineError) {
     self.step = step
     strip = InputStrip(step)
     let c = step.convolution
-    matrix = MatrixProduct(
-      WeightMatrix.of(
-        weights.weights, outputs: c.outChannels, inputs: c.inChannels, area: c.kernel.h * c.kernel.w),
-      depth: step.depth, columns: Value.padded(c.outChannels), isLibrary: isLibrary, kernels: kernels)
+    matrix = try MatrixProduct(
+      weights, inputs: c.inChannels, height: c.inChannels, area: c.kernel.h * c.kernel.w, isLibrary: isLibrary,
+      kernels: kernels)
     bias = WeightMatrix.padded(weights.bias)
     (segments, segmentLength) = strip.segments(
       rowStride: strip.rowLength, pixelStride: strip.channels, channelCount: c.inChannels)
@@ -26,6 +25,7 @@ struct WindowConvolution: StepKernel {
   var inputs: [Int] { step.inputs }
   var outputs: [Int] { [step.output] }
   var algorithm: String { matrix.isLibrary ? "windows, OpenBLAS" : "windows" }
+  var weightBytes: Int { matrix.memory.byteCount + bias.byteCount }
 
   /// Output rows a strip: as many as leave its input in the second-level cache.
   private var stripRows: Int {

@@ -9,24 +9,23 @@ struct WinogradConvolution: StepKernel {
   private let products: [MatrixProduct]
   private let bias: FloatMemory
 
-  init(_ step: ConvolutionStep, _ weights: ConvolutionWeights, tile: Int, isLibrary: Bool, _ kernels: Kernels) {
+  init(
+    _ step: ConvolutionStep, _ weights: WeightRows, tile: Int, isLibrary: Bool, _ kernels: Kernels
+  ) throws(EngineError) {
     self.step = step
     self.kernels = kernels
     self.tile = tile
     let c = step.convolution
     // Padding of the input's channels is transformed with them, and meets rows of zeros.
     let (depth, columns) = (Value.padded(c.inChannels), Value.padded(c.outChannels))
-    let plain = WeightMatrix.of(weights.weights, outputs: c.outChannels, inputs: c.inChannels, area: 9)
-    let spread = c.inChannels == depth ? plain : FloatMemory(count: 9 * depth * columns)
-    if c.inChannels != depth {
-      for place in 0..<9 {
-        (spread.floats + place * depth * columns).update(
-          from: plain.floats + place * c.inChannels * columns, count: c.inChannels * columns)
-      }
-    }
     let frequencies = (tile + 2) * (tile + 2)
     let memory = FloatMemory(count: frequencies * depth * columns)
-    kernels.table.pointee.winograd_weights(tile, spread.floats, depth, columns, isLibrary ? 1 : 0, memory.floats)
+    try weights.eachPanel(kernels) { outputs, width, numbers, scale in
+      let first = outputs.lowerBound
+      kernels.table.pointee.winograd_weights(
+        tile, numbers, scale, outputs.count, c.inChannels, memory.floats + (isLibrary ? first : first * depth),
+        isLibrary ? columns : width, depth * columns)
+    }
     products = (0..<frequencies).map {
       MatrixProduct(
         packed: memory, at: $0 * depth * columns, depth: depth, columns: columns, isLibrary: isLibrary,
@@ -38,6 +37,7 @@ struct WinogradConvolution: StepKernel {
   var inputs: [Int] { step.inputs }
   var outputs: [Int] { [step.output] }
   var algorithm: String { "winograd F(\(tile)×\(tile))" + (products[0].isLibrary ? ", OpenBLAS" : "") }
+  var weightBytes: Int { products[0].memory.byteCount + bias.byteCount }
 
   private var depth: Int { products[0].depth }
   private var columns: Int { products[0].columns }
@@ -49,12 +49,18 @@ struct WinogradConvolution: StepKernel {
     min(batch * tilesAcross * tilesDown, depth * columns > 128 * 128 ? 96 : 48)
   }
 
+  /// Output channels whose products pass at a time: as many as leave them in the second-level cache.
+  private func partColumns(tiles: Int) -> Int {
+    let grain = products[0].grain
+    return min(columns, max(grain, 163_840 / (products.count * tiles) / grain * grain))
+  }
+
   /// A few floats more than the block, lest all frequencies meet in the same cache sets.
   private func stride(_ tiles: Int, _ channels: Int) -> Int { tiles * channels + 16 }
 
   func scratchFloats(batch: Int, lanes: Int) -> Int {
     let tiles = blockTiles(batch: batch)
-    return products.count * (stride(tiles, depth) + stride(tiles, columns))
+    return products.count * (stride(tiles, depth) + stride(tiles, partColumns(tiles: tiles)))
   }
 
   func run(_ call: KernelCall) {
@@ -75,19 +81,31 @@ struct WinogradConvolution: StepKernel {
     }
   }
 
-  private func run(_ call: KernelCall, tiles: Range<Int>, _ part: Range<Int>) {
+  private func run(_ call: KernelCall, tiles: Range<Int>, _ mine: Range<Int>) {
     let (x, y) = (call.view(step.input), call.view(step.output))
-    let (inStride, outStride) = (stride(tiles.count, depth), stride(tiles.count, part.count))
-    let v = call.scratch
-    let p = v + products.count * inStride
+    let inStride = stride(tiles.count, depth)
     var geometry = ckernels_winograd(
       height: step.inputShape.h, width: step.inputShape.w, pixel_stride: x.pixelStride, channels: depth,
       out_height: step.outputShape.h, out_width: step.outputShape.w, out_pixel_stride: y.pixelStride,
-      out_channels: part.count, top: step.edges.top, left: step.edges.left, tiles_across: tilesAcross)
+      out_channels: 0, top: step.edges.top, left: step.edges.left, tiles_across: tilesAcross)
     eachImage(tiles) { n, first, count, place in
       kernels.table.pointee.winograd_input(
-        tile, &geometry, x.base + n * x.imageStride, first, count, v + place * depth, inStride)
+        tile, &geometry, x.base + n * x.imageStride, first, count, call.scratch + place * depth, inStride)
     }
+    let width = partColumns(tiles: tiles.count)
+    for first in Swift.stride(from: mine.lowerBound, to: mine.upperBound, by: width) {
+      let part = first..<min(mine.upperBound, first + width)
+      geometry.out_channels = part.count
+      multiply(call, tiles: tiles, part, geometry)
+    }
+  }
+
+  /// Some output channels of a block whose input is transformed.
+  private func multiply(_ call: KernelCall, tiles: Range<Int>, _ part: Range<Int>, _ geometry: ckernels_winograd) {
+    let y = call.view(step.output)
+    let (inStride, outStride) = (stride(tiles.count, depth), stride(tiles.count, part.count))
+    let v = call.scratch
+    let p = v + products.count * inStride
     for (frequency, product) in products.enumerated() {
       // The result has only the part's columns, so its first column stands where column 0 would.
       let target = p + frequency * outStride - part.lowerBound
@@ -99,6 +117,7 @@ struct WinogradConvolution: StepKernel {
     }
     eachImage(tiles) { n, first, count, place in
       let residual = step.residual.map { call.image($0, n) + part.lowerBound }
+      var geometry = geometry
       kernels.table.pointee.winograd_output(
         tile, &geometry, p + place * part.count, outStride, first, count, bias.floats + part.lowerBound, residual,
         step.residual.map { call.view($0).pixelStride } ?? 0, y.base + n * y.imageStride + part.lowerBound,

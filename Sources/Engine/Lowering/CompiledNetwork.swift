@@ -16,19 +16,20 @@ package final class CompiledNetwork: Sendable {
 
   /// Folds, fuses, chooses and packs.
   ///
-  /// `lanes` pack together, and then `source` must allow several threads to read it at once.
+  /// `lanes` pack together, and then `source` must allow several threads to read it at once; `work` is done beside it by
+  /// one of them.
   ///
   /// - Throws: `EngineError.graph` or `.tensor` when graph and weights contradict each other, `.unsound` when OpenBLAS is
   ///   asked for and not to be had.
   package init(
     graph: Graph, weights source: some TensorSource, options: EngineOptions = EngineOptions(),
-    lanes: LaneGroup = .alone
+    lanes: LaneGroup = .alone, alongside work: () -> Void = {}
   ) throws(EngineError) {
     if options.wantsMatrixLibrary { try MatrixLibrary.prove() }
     var drafts = try Draft(graph: graph, source: source)
     try drafts.build(fusesDepthwise: options.products != .openBLAS)
     let packing = Packing(drafts, source, options)
-    steps = try packing.steps(lanes)
+    steps = try packing.steps(lanes, alongside: work)
     inputShape = graph.inputShape
     values = drafts.values
     outputValue = drafts.outputValue
@@ -39,6 +40,8 @@ package final class CompiledNetwork: Sendable {
       endsInSoftmax = false
     }
   }
+
+  package var weightBytes: Int { steps.reduce(0) { $0 + $1.kernel.weightBytes } }
 
   /// A line a step: its name and how it is computed.
   package var summary: [(name: String, algorithm: String)] {

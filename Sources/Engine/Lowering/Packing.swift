@@ -14,19 +14,24 @@ struct Packing<Source: TensorSource> {
     kernels = options.instructionSet.kernels
   }
 
-  /// Packs on all lanes at once, a step at a time each, the largest first.
-  func steps(_ lanes: LaneGroup) throws(EngineError) -> [Step] {
+  /// Packs on all lanes at once, a step at a time each, the largest first; one lane begins with other work.
+  func steps(_ lanes: LaneGroup, alongside work: () -> Void) throws(EngineError) -> [Step] {
     let sizes = draft.steps.map { source.extents(ofTensor: "\($0.name).weight")?.reduce(1, *) ?? 0 }
     let order = draft.steps.indices.sorted { sizes[$0] > sizes[$1] }
     let next = Atomic(0)
     var kernels = [Result<(any StepKernel)?, EngineError>](repeating: .success(nil), count: order.count)
     kernels.withUnsafeMutableBufferPointer { kernels in
       lanes.run { _ in
-        while case let place = next.wrappingAdd(1, ordering: .relaxed).oldValue, place < order.count {
+        while case let turn = next.wrappingAdd(1, ordering: .relaxed).oldValue, turn <= order.count {
+          guard turn > 0 else {
+            work()
+            continue
+          }
+          let place = order[turn - 1]
           do throws(EngineError) {
-            kernels[order[place]] = .success(try kernel(draft.steps[order[place]]))
+            kernels[place] = .success(try kernel(draft.steps[place]))
           } catch {
-            kernels[order[place]] = .failure(error)
+            kernels[place] = .failure(error)
           }
         }
       }
@@ -48,19 +53,16 @@ struct Packing<Source: TensorSource> {
     let (x, y) = (shape(input), shape(output))
     switch step.operation {
     case .convolution(let convolution):
-      return convolution.step.kernel(AlgorithmChoice.of(convolution.step, options), try weights(convolution), kernels)
+      return try convolution.step.kernel(AlgorithmChoice.of(convolution.step, options), try rows(convolution), kernels)
     case .depthwise(let expansion, let middle, let projection, let sums):
       return DepthwiseBlock(
-        middle.step, try weights(middle), expansion: try pointwise(expansion), projection: try pointwise(projection),
-        sums: sums, kernels)
+        middle.step, try ConvolutionWeights(rows(middle)), expansion: try pointwise(expansion),
+        projection: try pointwise(projection), sums: sums, kernels)
     case .linear(let linear, let shape):
-      let bias = try bias(step.name, outputs: linear.outFeatures, isThere: linear.bias, step.norm)
       return try LinearLayer(
         input: input, inputShape: shape, output: output, residual: step.residual, activation: step.activation,
-        bias: bias, isLibrary: isLibrary, kernels
-      ) { grain, body throws(EngineError) in
-        try eachRows(of: step.name, grain: grain, step.norm, body)
-      }
+        try rows(step.name, outputs: linear.outFeatures, hasBias: linear.bias, step.norm), isLibrary: isLibrary,
+        kernels)
     case .affine:
       guard let norm = step.norm else { return nil }
       let (scale, shift) = try factors(norm)
@@ -115,7 +117,8 @@ struct Packing<Source: TensorSource> {
 
   private func pointwise(_ convolution: DraftConvolution?) throws(EngineError) -> DepthwiseBlock.Pointwise? {
     guard let convolution else { return nil }
-    return DepthwiseBlock.Pointwise(convolution.step, try weights(convolution), isLibrary: isLibrary, kernels)
+    return DepthwiseBlock.Pointwise(
+      convolution.step, try ConvolutionWeights(rows(convolution)), isLibrary: isLibrary, kernels)
   }
 
   // MARK: Weights
@@ -135,31 +138,21 @@ struct Packing<Source: TensorSource> {
     return (scale, shift)
   }
 
-  private func weights(_ convolution: DraftConvolution) throws(EngineError) -> ConvolutionWeights {
+  private func rows(_ convolution: DraftConvolution) throws(EngineError) -> WeightRows {
     let c = convolution.step.convolution
-    let bias = try bias(convolution.name, outputs: c.outChannels, isThere: c.bias, convolution.norm)
-    var weights: [Float] = []
-    try eachRows(of: convolution.name, grain: c.outChannels, convolution.norm) { _, rows in weights = rows }
-    return ConvolutionWeights(weights: weights, bias: bias)
+    return try rows(convolution.name, outputs: c.outChannels, hasBias: c.bias, convolution.norm)
   }
 
-  /// The rows of a layer's weights with its batch norm in them, in groups of a multiple of `grain`.
-  private func eachRows(
-    of name: String, grain: Int, _ norm: DraftNorm?,
-    _ body: (_ rows: Range<Int>, _ weights: [Float]) throws(EngineError) -> Void
-  ) throws(EngineError) {
-    let scale = try norm.map { norm throws(EngineError) in try factors(norm).scale }
-    try source.eachRows(ofTensor: "\(name).weight", grain: grain) { rows, weights throws(EngineError) in
-      guard let scale else { return try body(rows, weights) }
-      var weights = weights
-      let row = weights.count / rows.count
-      weights.withUnsafeMutableBufferPointer { weights in
-        for out in rows {
-          let first = (out - rows.lowerBound) * row
-          for k in first..<(first + row) { weights[k] *= scale[out] }
-        }
-      }
-      try body(rows, weights)
+  /// A layer's numbers, those of its batch norm among them.
+  private func rows(
+    _ name: String, outputs: Int, hasBias: Bool, _ norm: DraftNorm?
+  ) throws(EngineError) -> WeightRows {
+    let row = (source.extents(ofTensor: "\(name).weight") ?? []).dropFirst().reduce(1, *)
+    let scale = try norm.map { norm throws(EngineError) in WeightMatrix.padded(try factors(norm).scale) }
+    return WeightRows(
+      bias: try bias(name, outputs: outputs, isThere: hasBias, norm), scale: scale, rowFloats: row
+    ) { grain, body throws(EngineError) in
+      try source.eachRows(ofTensor: "\(name).weight", grain: grain, body)
     }
   }
 

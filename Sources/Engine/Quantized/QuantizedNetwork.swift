@@ -43,16 +43,21 @@ package final class QuantizedNetwork: Sendable {
 final class ByteMemory: @unchecked Sendable {
   static let slack = 64
   let bytes: UnsafeMutablePointer<UInt8>
+  /// Without the slack.
+  let count: Int
 
   /// Zeros.
   init(count: Int) {
+    self.count = count
     let raw = UnsafeMutableRawPointer.allocate(byteCount: count + Self.slack, alignment: 64)
     bytes = raw.initializeMemory(as: UInt8.self, repeating: 0, count: count + Self.slack)
   }
 
   convenience init(_ values: [Int8]) {
     self.init(count: values.count)
-    for (index, value) in values.enumerated() { bytes[index] = UInt8(bitPattern: value) }
+    values.withUnsafeBytes {
+      UnsafeMutableRawPointer(bytes).copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(bytes), byteCount: $0.count)
+    }
   }
 
   deinit { UnsafeMutableRawPointer(bytes).deallocate() }

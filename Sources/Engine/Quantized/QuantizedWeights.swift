@@ -77,15 +77,18 @@ struct QuantizedWeights {
     let stored = "\(node).weight_scale"
     let isStored = source.extents(ofTensor: stored) == [layer.outChannels]
     let signed = SignedBytes(
-      weights, rows: layer.outChannels, scales: isStored ? try source.floats(ofTensor: stored) : nil
-    ) { row, place in channels[row / columns * inGroup + place / taps].scale }
+      weights, rows: layer.outChannels, scales: isStored ? try source.floats(ofTensor: stored) : nil,
+      groups: layer.groups
+    ) { group in (0..<count).map { channels[group * inGroup + $0 / taps].scale } }
     rounded = signed.bytes
     scales = signed.scales
     biases = (0..<layer.outChannels).map { out in
       var shift = 0.0
-      for place in 0..<count {
-        let zero = channels[out / columns * inGroup + place / taps].zeroPoint
-        shift += Double(signed.bytes[out * count + place]) * Double(zero)
+      for channel in 0..<inGroup {
+        var sum = 0
+        let first = out * count + channel * taps
+        for place in first..<(first + taps) { sum += Int(signed.bytes[place]) }
+        shift += Double(sum) * Double(channels[out / columns * inGroup + channel].zeroPoint)
       }
       return Float(Double(bias[out]) - shift * Double(signed.scales[out]))
     }
@@ -101,14 +104,20 @@ struct QuantizedWeights {
     var weights = [Int8](repeating: 0, count: groups * padded * depth)
     var places = [Int](repeating: -1, count: groups * padded)
     for group in 0..<groups {
-      for column in 0..<columnCount {
-        let out = group * columnCount + column
-        places[group * padded + column] = out
-        let block = (group * padded + column / 32 * 32) * depth
-        for channel in 0..<inGroup {
-          for tap in 0..<taps {
-            let k = tap * length + channel
-            weights[block + k / 4 * 128 + column % 32 * 4 + k % 4] = rounded[(out * inGroup + channel) * taps + tap]
+      for column in 0..<columnCount { places[group * padded + column] = group * columnCount + column }
+    }
+    weights.withUnsafeMutableBufferPointer { weights in
+      rounded.withUnsafeBufferPointer { rounded in
+        for group in 0..<groups {
+          for block in stride(from: 0, to: columnCount, by: 32) {
+            // All columns of a block one after the other, so that what they share of a cache line is filled at once.
+            for channel in 0..<inGroup {
+              for column in block..<min(columnCount, block + 32) {
+                let source = ((group * columnCount + column) * inGroup + channel) * taps
+                let target = (group * padded + block) * depth + channel / 4 * 128 + column % 32 * 4 + channel % 4
+                for tap in 0..<taps { weights[target + tap * length * 32] = rounded[source + tap] }
+              }
+            }
           }
         }
       }

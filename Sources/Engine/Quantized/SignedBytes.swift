@@ -12,25 +12,38 @@ package struct SignedBytes {
   ///   - floats: rows of equal length.
   ///   - rows: how many.
   ///   - scales: of an earlier rounding, to find its bytes again; otherwise each row gets its `bestScale`.
-  ///   - factor: for each number of a row what it is multiplied with, given the row and the place in it.
+  ///   - groups: equal parts of the rows.
+  ///   - factors: of a group, what each number of its rows is multiplied with.
   package init(
-    _ floats: [Float], rows: Int, scales: [Float]? = nil, factor: (_ row: Int, _ place: Int) -> Float
+    _ floats: [Float], rows: Int, scales: [Float]? = nil, groups: Int = 1, factors: (_ group: Int) -> [Float]
   ) {
     let length = floats.count / max(1, rows)
-    var bytes = [Int8](repeating: 0, count: floats.count)
+    let rowsPerGroup = max(1, rows / max(1, groups))
     var own: [Float] = []
+    var factor: [Float] = []
     var products = [Float](repeating: 0, count: length)
-    for row in 0..<rows {
-      for place in 0..<length { products[place] = floats[row * length + place] * factor(row, place) }
-      let scale = scales?[row] ?? Self.bestScale(of: products)
-      own.append(scale)
-      for place in 0..<length {
-        let value = (products[place] / scale).rounded(.toNearestOrEven)
-        bytes[row * length + place] = value.isNaN ? 0 : Int8(min(127, max(-127, value)))
+    bytes = [Int8](unsafeUninitializedCapacity: floats.count) { bytes, count in
+      for row in 0..<rows {
+        if row % rowsPerGroup == 0 { factor = factors(row / rowsPerGroup) }
+        let first = row * length
+        for place in 0..<length { products[place] = floats[first + place] * factor[place] }
+        let scale = scales?[row] ?? Self.bestScale(of: products)
+        own.append(scale)
+        for place in 0..<length {
+          bytes.initializeElement(at: first + place, to: Self.rounded(products[place] / scale))
+        }
       }
+      count = rows * length
     }
-    self.bytes = bytes
     self.scales = own
+  }
+
+  /// The nearest whole number from −127 to 127, of two the even one; 0 if it is no number.
+  @inline(__always)
+  private static func rounded(_ value: Float) -> Int8 {
+    // So large a sum has no fraction, and the number in its lowest bits.
+    let sum = (value == value ? min(127, max(-127, value)) : 0) + 12_582_912
+    return Int8(truncatingIfNeeded: sum.bitPattern)
   }
 
   /// The scale, from what the largest product needs down to 0.6 of it, that leaves the least squared error.
@@ -53,7 +66,7 @@ package struct SignedBytes {
 
 /// Which channel of its input a place in a row of weights reads.
 struct WeightColumns {
-  private let rowsPerGroup: Int
+  let rowsPerGroup: Int
   private let channelsPerRow: Int
   private let taps: Int
 
@@ -76,5 +89,8 @@ struct WeightColumns {
     return extents[1] > 0 && channels % extents[1] == 0 && extents[0] % (channels / extents[1]) == 0
   }
 
-  func channel(_ row: Int, _ place: Int) -> Int { row / rowsPerGroup * channelsPerRow + place / taps }
+  /// Of numbers a channel, those that the places of a row read; rows of a group read the same.
+  func spread(_ numbers: [Float], row: Int, length: Int) -> [Float] {
+    (0..<length).map { numbers[row / rowsPerGroup * channelsPerRow + $0 / taps] }
+  }
 }

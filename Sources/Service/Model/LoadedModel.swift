@@ -41,12 +41,12 @@ package final class LoadedModel: Sendable {
       let snapshot = try FileSnapshot(of: Path(settings.file))
       place = snapshot.path
       identity = snapshot.status.identity
-      let weights = try WeightsFile.open(path: snapshot.path)
       let pool = LanePool(count: loaders, name: "load")
-      network = try weights.network(
-        precision: settings.precision, options: settings.engineOptions,
+      let weights: WeightsFile
+      (weights, network) = try WeightsFile.load(
+        path: snapshot.path, precision: settings.precision, options: settings.engineOptions,
         lanes: LaneGroup(count: pool.count, run: pool.run, synchronize: pool.synchronize))
-      weightBytes = weights.table.entries.reduce(0) { $0 + $1.extents.reduce(4, *) }
+      weightBytes = network.weightBytes
       preprocessing = try Preprocessing(json: weights.preprocessingJSON)
       labels = weights.labels
       digest = weights.digest

@@ -15,7 +15,8 @@ struct ComputeBenches {
   func engine(_ model: PictureModel, batch: Int, threads: Int) throws(Failure) -> Measurement {
     var plans: [BatchRunner] = []
     do throws(EngineError) {
-      for _ in 0..<threads { plans.append(try BatchRunner(network: model.network, batch: batch)) }
+      let images = BatchImages(model.network.inputShape, count: batch)
+      for _ in 0..<threads { plans.append(BatchRunner(try model.network.plan(batchCapacity: batch), images)) }
     } catch {
       throw .data("\(model.name): \(error)")
     }
@@ -34,9 +35,8 @@ struct ComputeBenches {
     let times: [Double]
     do throws(EngineError) {
       let plan = try InferencePlan(network: network, batchCapacity: batch)
-      times = BatchRunner(plan, batch: batch).withImages { images in
-        plan.stepTimes(images: images, repetitions: rounds) { Double(Clock.threadNanoseconds()) / 1000 }
-      }
+      let images = BatchImages(network.inputShape, count: batch)
+      times = plan.stepTimes(images: images.pointers, repetitions: rounds) { Double(Clock.threadNanoseconds()) / 1000 }
     } catch {
       throw .data("\(model.name): \(error)")
     }
@@ -115,46 +115,52 @@ enum WorkRate {
   }
 }
 
-/// One thread's plan, input and output.
+/// Pictures to measure with, the same for every thread.
 ///
-/// `@unchecked`: only the thread that runs it touches it.
-final class BatchRunner: @unchecked Sendable {
-  private let plan: any NetworkPlan
+/// `@unchecked`: nobody writes once they are made.
+final class BatchImages: @unchecked Sendable {
   private let memory: UnsafeMutableBufferPointer<Float>
-  private let images: UnsafeMutableBufferPointer<UnsafePointer<Float>>
-  private let scores: UnsafeMutableBufferPointer<Float>
+  private let starts: UnsafeMutableBufferPointer<UnsafePointer<Float>>
 
-  convenience init(network: any Network, batch: Int) throws(EngineError) {
-    self.init(try network.plan(batchCapacity: batch), batch: batch)
-  }
+  var pointers: UnsafeBufferPointer<UnsafePointer<Float>> { UnsafeBufferPointer(starts) }
 
-  init(_ plan: any NetworkPlan, batch: Int) {
-    self.plan = plan
-    let network = plan.answering
-    let count = network.inputShape.countPerImage
-    memory = .allocate(capacity: batch * count)
-    images = .allocate(capacity: batch)
-    scores = .allocate(capacity: batch * network.outputCount)
-    for index in memory.indices { memory[index] = Float(index &* 37 % 255) / 128 - 1 }
-    scores.initialize(repeating: 0)
-    for image in 0..<batch {
-      guard let base = UnsafeBufferPointer(rebasing: memory[(image * count)...]).baseAddress else { continue }
-      images.initializeElement(at: image, to: base)
+  init(_ shape: Shape, count: Int) {
+    memory = .allocate(capacity: count * shape.countPerImage)
+    starts = .allocate(capacity: count)
+    for index in memory.indices { memory.initializeElement(at: index, to: Float(index &* 37 % 255) / 128 - 1) }
+    for image in 0..<count {
+      guard let base = UnsafeBufferPointer(rebasing: memory[(image * shape.countPerImage)...]).baseAddress else {
+        continue
+      }
+      starts.initializeElement(at: image, to: base)
     }
   }
 
   deinit {
     memory.deallocate()
-    images.deallocate()
-    scores.deallocate()
+    starts.deallocate()
+  }
+}
+
+/// One thread's plan and output.
+///
+/// `@unchecked`: only the thread that runs it touches it.
+final class BatchRunner: @unchecked Sendable {
+  private let plan: any NetworkPlan
+  private let images: BatchImages
+  private let scores: UnsafeMutableBufferPointer<Float>
+
+  init(_ plan: any NetworkPlan, _ images: BatchImages) {
+    self.plan = plan
+    self.images = images
+    scores = .allocate(capacity: images.pointers.count * plan.answering.outputCount)
+    scores.initialize(repeating: 0)
   }
 
-  func withImages<R>(_ body: (UnsafeBufferPointer<UnsafePointer<Float>>) -> R) -> R {
-    body(UnsafeBufferPointer(images))
-  }
+  deinit { scores.deallocate() }
 
   /// One batch.
-  func runOnce() { plan.run(images: UnsafeBufferPointer(images), output: scores) }
+  func runOnce() { plan.run(images: images.pointers, output: scores) }
 }
 
 /// One thread's preprocessor over photos in memory.

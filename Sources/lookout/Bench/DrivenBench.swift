@@ -1,5 +1,4 @@
 internal import Engine
-internal import FoundationEssentials
 internal import Glibc
 internal import Platform
 
@@ -14,6 +13,7 @@ internal import Platform
 ///   network's N answers.
 struct DrivenBench {
   private let network: any Network
+  private let lanes: LaneGroup
   private var setup: Setup?
 
   /// The plans under measurement.
@@ -34,19 +34,17 @@ struct DrivenBench {
     guard isLibrary || ["auto", nil].contains(arguments["--engine"]) else {
       throw .usage("--engine is auto or openblas")
     }
+    let lanes = PictureModel.lanes()
     let network: any Network
     do throws(EngineError) {
-      let weights = try WeightsFile.open(path: path)
-      network =
-        isLibrary
-        ? try CompiledNetwork(graph: weights.graph, weights: weights, options: EngineOptions(products: .openBLAS))
-        : try PictureModel.network(of: weights)
+      let options = EngineOptions(products: isLibrary ? .openBLAS : .automatic)
+      network = try WeightsFile.load(path: path, options: options, lanes: lanes).network
     } catch {
       if case .file = error { throw .input("\(error)") }
       throw .data("\(error)")
     }
     Memory.giveBack()
-    var bench = DrivenBench(network: network)
+    var bench = DrivenBench(network: network, lanes: lanes)
     while let line = readLine() {
       print(try bench.obey(line))
       // Who waits for the answer reads from a pipe.
@@ -79,7 +77,8 @@ struct DrivenBench {
       switch form {
       case "replicas":
         var runners: [BatchRunner] = []
-        for _ in 0..<threads { runners.append(try BatchRunner(network: network, batch: batch)) }
+        let images = BatchImages(network.inputShape, count: batch)
+        for _ in 0..<threads { runners.append(BatchRunner(try network.plan(batchCapacity: batch), images)) }
         for runner in runners { runner.runOnce() }
         return Setup(batch: batch, runners: runners)
       case "lanes":
@@ -87,7 +86,8 @@ struct DrivenBench {
         let pool = LanePool(count: threads, name: "lane")
         let lanes = LaneGroup(count: threads, run: pool.run, synchronize: pool.synchronize)
         let runner = BatchRunner(
-          try InferencePlan(network: network, batchCapacity: batch, lanes: lanes), batch: batch)
+          try InferencePlan(network: network, batchCapacity: batch, lanes: lanes),
+          BatchImages(network.inputShape, count: batch))
         runner.runOnce()
         return Setup(batch: batch, runners: [runner])
       default: break
@@ -99,7 +99,10 @@ struct DrivenBench {
   }
 
   private func answer(_ path: String) throws(Failure) {
-    guard let bytes = FileManager.default.contents(atPath: path) else { throw .input("\(path): cannot be read") }
+    let bytes: [UInt8]
+    do throws(PlatformError) { bytes = try AtomicFile.read(Path(path), limit: 1 << 30) } catch {
+      throw .input("\(path): \(error)")
+    }
     let shape = network.inputShape
     let each = shape.countPerImage * 4
     guard !bytes.isEmpty, bytes.count % each == 0 else {
@@ -107,10 +110,11 @@ struct DrivenBench {
     }
     var answers: [Float] = []
     do throws(EngineError) {
-      let plan = try network.plan(batchCapacity: 1)
+      let plan = try network.plan(batchCapacity: 1, lanes: lanes)
       for start in stride(from: 0, to: bytes.count, by: each) {
-        let planar = bytes[start..<start + each].withUnsafeBytes { bytes in
-          (0..<shape.countPerImage).map { bytes.loadUnaligned(fromByteOffset: $0 * 4, as: Float.self) }
+        let planar = [Float](unsafeUninitializedCapacity: shape.countPerImage) { floats, count in
+          bytes[start..<start + each].withUnsafeBytes { UnsafeMutableRawBufferPointer(floats).copyMemory(from: $0) }
+          count = shape.countPerImage
         }
         answers += plan.answer(to: shape.channelsLast(planar))
       }
