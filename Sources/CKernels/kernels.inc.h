@@ -5,18 +5,18 @@
 #include "vector.inc.h"
 #include "product.inc.h"
 #include "winograd.inc.h"
-#include "depthwise.inc.h"
 #include "rows.inc.h"
 #include "window.inc.h"
 
 const ckernels_table TABLE = {
     .panel_columns = panel,
+#include "depthwise.inc.h"
     .multiply = multiply,
     .pack = pack,
     .winograd_weights = winograd_weights,
     .winograd_input = winograd_input,
     .winograd_output = winograd_output,
-    .depthwise_row = depthwise_row,
+    .depthwise = depthwise,
     .rows = rows,
     .multiply_rows = multiply_rows,
     .sum_rows = sum_rows,

@@ -53,9 +53,14 @@ typedef struct {
   size_t top, left, tiles_across;
 } ckernels_winograd;
 
-/// One output row of a depthwise convolution; the rows it reads are padded on both sides.
+/// A depthwise convolution over rows of pixels that lie in a ring: row y of the picture at y % ring_rows. Rows outside the
+/// picture are read at `nothing`, zeros of a row's length. A row holds `width` pixels; `left` more of padding before the
+/// first, and what windows touch behind the last, count as zeros.
 typedef struct {
-  size_t channels, kernel_h, kernel_w, stride, dilation, out_width, pixel_stride, out_pixel_stride;
+  const float *_Nonnull rows, *_Nonnull nothing;
+  size_t row_stride, ring_rows, height, width, top, left;
+  size_t channels, pixel_stride, out_width, out_pixel_stride;
+  size_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
   const float *_Nonnull weights, *_Nonnull bias;
   int32_t activation;
 } ckernels_depthwise;
@@ -91,9 +96,9 @@ typedef struct {
       size_t count, const float *_Nonnull bias, const float *_Nullable residual, size_t residual_pixel_stride,
       float *_Nonnull out, int32_t activation);
 
-  /// `rows` holds kernel_h rows, each from its first padded pixel on.
-  void (*_Nonnull depthwise_row)(
-      const ckernels_depthwise *_Nonnull, const float *_Nonnull const *_Nonnull rows, float *_Nonnull out);
+  /// Output rows first…first+count, written one after the other from `out` on; their sums are added to sums[c].
+  void (*_Nonnull depthwise)(
+      const ckernels_depthwise *_Nonnull, size_t first, size_t count, float *_Nonnull out, float *_Nullable sums);
 
   void (*_Nonnull rows)(const ckernels_rows *_Nonnull);
   /// out[r][c] = a[r][c]·b[r][c].
