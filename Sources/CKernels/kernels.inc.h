@@ -2,6 +2,9 @@
 #include "ckernels.h"
 #include <math.h>
 #include <string.h>
+#if WIDTH == 16
+#include <immintrin.h>
+#endif
 #include "vector.inc.h"
 #include "product.inc.h"
 #include "winograd.inc.h"
