@@ -10,12 +10,13 @@
 #include "winograd.inc.h"
 #include "rows.inc.h"
 #include "window.inc.h"
+#include "depthwise.inc.h"
 
 const ckernels_table TABLE = {
     .panel_columns = panel,
-#include "depthwise.inc.h"
     .multiply = multiply,
     .pack = pack,
+    .scale_panels = scale_panels,
     .winograd_weights = winograd_weights,
     .winograd_input = winograd_input,
     .winograd_output = winograd_output,

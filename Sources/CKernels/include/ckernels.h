@@ -22,7 +22,8 @@ enum {
 /// A matrix product with what follows it: out[g][r][n] = f(bias[n] + Σ a[g][r][k]·b[k][n] + residual[g][r][n]).
 ///
 /// A row of a is `segment_count` pieces of `segment_length` floats at `segments[s]` from the row's start, so that a
-/// convolution's window is read where it lies. b is packed by `pack`. `columns` is a multiple of 16.
+/// convolution's window is read where it lies. b is packed by `pack`. `columns` is a multiple of 16, and the last `padding`
+/// of them, fewer than 16, are of no meaning.
 typedef struct {
   const float *_Nonnull a;
   size_t row_stride, group_stride;
@@ -33,7 +34,7 @@ typedef struct {
   size_t residual_row_stride, residual_group_stride;
   float *_Nonnull out;
   size_t out_row_stride, out_group_stride;
-  size_t rows, groups, columns;
+  size_t rows, groups, columns, padding;
   int32_t activation;
 } ckernels_product;
 
@@ -81,6 +82,9 @@ typedef struct {
   void (*_Nonnull multiply)(const ckernels_product *_Nonnull);
   /// b (depth × columns, row-major) into panels of depth × panel_columns.
   void (*_Nonnull pack)(const float *_Nonnull b, size_t depth, size_t columns, float *_Nonnull panels);
+  /// Packed weights with row k multiplied by factors[k].
+  void (*_Nonnull scale_panels)(
+      const float *_Nonnull panels, size_t depth, size_t columns, const float *_Nonnull factors, float *_Nonnull out);
 
   /// Transforms weights (3·3 × depth × columns, row-major) for tiles of m×m: (m+2)² matrices, each as `panel_columns`
   /// says, or row-major if `row_major`.

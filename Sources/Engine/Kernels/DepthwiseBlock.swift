@@ -14,7 +14,7 @@ struct DepthwiseBlock: StepKernel {
       let c = step.convolution
       matrix = MatrixProduct(
         WeightMatrix.of(weights.weights, outputs: c.outChannels, inputs: c.inChannels, area: 1), depth: c.inChannels,
-        columns: Value.padded(c.outChannels), isLibrary: isLibrary, kernels: kernels)
+        outputs: c.outChannels, isLibrary: isLibrary, kernels: kernels)
       bias = WeightMatrix.padded(weights.bias)
     }
   }

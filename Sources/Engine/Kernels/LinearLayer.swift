@@ -42,7 +42,7 @@ struct LinearLayer: StepKernel {
       }
     }
     matrix = MatrixProduct(
-      packed: memory, at: 0, depth: depth, columns: columns, isLibrary: isLibrary, kernels: kernels)
+      packed: memory, at: 0, depth: depth, outputs: bias.count, isLibrary: isLibrary, kernels: kernels)
     self.bias = WeightMatrix.padded(bias)
   }
 

@@ -17,7 +17,7 @@ struct WindowConvolution: StepKernel {
     matrix = MatrixProduct(
       WeightMatrix.of(
         weights.weights, outputs: c.outChannels, inputs: c.inChannels, area: c.kernel.h * c.kernel.w),
-      depth: step.depth, columns: Value.padded(c.outChannels), isLibrary: isLibrary, kernels: kernels)
+      depth: step.depth, outputs: c.outChannels, isLibrary: isLibrary, kernels: kernels)
     bias = WeightMatrix.padded(weights.bias)
     (segments, segmentLength) = strip.segments(
       rowStride: strip.rowLength, pixelStride: strip.channels, channelCount: c.inChannels)

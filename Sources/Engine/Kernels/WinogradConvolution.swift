@@ -29,7 +29,7 @@ struct WinogradConvolution: StepKernel {
     kernels.table.pointee.winograd_weights(tile, spread.floats, depth, columns, isLibrary ? 1 : 0, memory.floats)
     products = (0..<frequencies).map {
       MatrixProduct(
-        packed: memory, at: $0 * depth * columns, depth: depth, columns: columns, isLibrary: isLibrary,
+        packed: memory, at: $0 * depth * columns, depth: depth, outputs: c.outChannels, isLibrary: isLibrary,
         kernels: kernels)
     }
     bias = WeightMatrix.padded(weights.bias)
