@@ -6,7 +6,9 @@ INLINE void prefetch(const float *from, size_t vectors) {
   for (size_t i = 0; i < vectors * WIDTH; i += 16) __builtin_prefetch(from + i);
 }
 
-/* `height` rows by `vectors` vectors; three rows are reached from one pointer, so that they need few registers. */
+/* `height` rows by `vectors` vectors; three rows are reached from one pointer, so that they need few registers. What the
+   tile will add and overwrite, and the rows of the next one, come from far while it is computed, evenly, lest what it
+   reads itself wait behind them. */
 INLINE void product_tile(
     const ckernels_product *p, const size_t height, const size_t vectors, const float *a, const float *b,
     const float *bias, const float *residual, float *out, int32_t activation) {
@@ -15,12 +17,11 @@ INLINE void product_tile(
     const vec start = bias ? load(bias + v * WIDTH) : (vec)0;
     UNROLL for (size_t r = 0; r < height; r++) sum[r][v] = start;
   }
-  /* What the tile will add and overwrite comes from far while it is computed. */
-  UNROLL for (size_t r = 0; r < height; r++) {
-    if (residual) prefetch(residual + r * p->residual_row_stride, vectors);
-    prefetch(out + r * p->out_row_stride, vectors);
-  }
-  const size_t stride = p->row_stride;
+  const size_t stride = p->row_stride, depth = p->segment_count * p->segment_length;
+  const float *next = a + height * stride;
+  /* Rows that do not lie close together are left where they are. */
+  const size_t next_step = stride < 2 * depth ? (height * stride + depth - 1) / depth : 0;
+  size_t ahead = 0;
   for (size_t s = 0; s < p->segment_count; s++) {
     const float *base[bases];
     UNROLL for (size_t q = 0; q < bases; q++) base[q] = a + p->segments[s] + 3 * q * stride;
@@ -28,6 +29,13 @@ INLINE void product_tile(
       vec column[wide];
       UNROLL for (size_t v = 0; v < vectors; v++) column[v] = load(b + v * WIDTH);
       b += vectors * WIDTH;
+      __builtin_prefetch(next);
+      next += next_step;
+      if (ahead < height) {
+        prefetch(out + ahead * p->out_row_stride, vectors);
+        if (residual) prefetch(residual + ahead * p->residual_row_stride, vectors);
+        ahead++;
+      }
       UNROLL for (size_t r = 0; r < height; r++) {
         const vec x = base[r / 3][r % 3 * stride];
         UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] = x * column[v] + sum[r][v];
@@ -45,30 +53,97 @@ INLINE void product_tile(
   }
 }
 
+/* Columns of whose last vector the upper half is padding, in vectors of half the width: `height` rows by 1 or 3 of them,
+   after which zeros are written. */
+#if WIDTH == 16
+typedef float half_vec __attribute__((ext_vector_type(WIDTH / 2)));
+enum { half_rows = 9 };
+
+INLINE half_vec load_half(const float *from) {
+  half_vec v;
+  memcpy(&v, from, sizeof v);
+  return v;
+}
+
+INLINE vec joined(half_vec lower, half_vec upper) {
+  return __builtin_shufflevector(lower, upper, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+
+INLINE void half_tile(
+    const ckernels_product *p, const size_t height, const size_t halves, const float *a, const float *b,
+    const float *bias, const float *residual, float *out, int32_t activation) {
+  half_vec sum[half_rows][3];
+  UNROLL for (size_t h = 0; h < halves; h++) {
+    const half_vec start = bias ? load_half(bias + h * (WIDTH / 2)) : (half_vec)0;
+    UNROLL for (size_t r = 0; r < height; r++) sum[r][h] = start;
+  }
+  UNROLL for (size_t r = 0; r < height; r++) {
+    if (residual) prefetch(residual + r * p->residual_row_stride, (halves + 1) / 2);
+    prefetch(out + r * p->out_row_stride, (halves + 1) / 2);
+  }
+  const size_t stride = p->row_stride;
+  for (size_t s = 0; s < p->segment_count; s++) {
+    const float *base[bases];
+    UNROLL for (size_t q = 0; q < bases; q++) base[q] = a + p->segments[s] + 3 * q * stride;
+    for (size_t k = 0; k < p->segment_length; k++) {
+      half_vec column[3];
+      UNROLL for (size_t h = 0; h < halves; h++) column[h] = load_half(b + h * (WIDTH / 2));
+      b += (halves + 1) * (WIDTH / 2);
+      UNROLL for (size_t r = 0; r < height; r++) {
+        const half_vec x = base[r / 3][r % 3 * stride];
+        UNROLL for (size_t h = 0; h < halves; h++) sum[r][h] = x * column[h] + sum[r][h];
+      }
+      UNROLL for (size_t q = 0; q < bases; q++) base[q]++;
+    }
+  }
+  const float low = lower_bound(activation), high = upper_bound(activation);
+  UNROLL for (size_t r = 0; r < height; r++) {
+    UNROLL for (size_t v = 0; v < (halves + 1) / 2; v++) {
+      vec x = joined(sum[r][2 * v], 2 * v + 1 < halves ? sum[r][2 * v + 1] : (half_vec)0);
+      if (residual) x += load(residual + r * p->residual_row_stride + v * WIDTH);
+      store(out + r * p->out_row_stride + v * WIDTH, clamp(x, low, high));
+    }
+  }
+}
+#endif
+
 typedef void tile_function(
     const ckernels_product *, const float *a, const float *b, const float *bias, const float *residual, float *out,
     int32_t activation);
 
-#define TILE(height, vectors) \
-  static void tile_##height##_##vectors( \
+#define TILE(kind, height, vectors) \
+  static void kind##_##height##_##vectors( \
       const ckernels_product *p, const float *a, const float *b, const float *bias, const float *residual, \
       float *out, int32_t activation) { \
-    product_tile(p, height, vectors, a, b, bias, residual, out, activation); \
+    kind(p, height, vectors, a, b, bias, residual, out, activation); \
   }
-#define TILES(height) TILE(height, wide) TILE(height, narrow)
-#define NAMES(height) {tile_##height##_narrow, tile_##height##_wide}
+#define TILES(height) TILE(product_tile, height, wide) TILE(product_tile, height, narrow)
+#define NAMES(height) {product_tile_##height##_narrow, product_tile_##height##_wide}
+#define HALF_TILES(height) TILE(half_tile, height, 1) TILE(half_tile, height, 3)
+#define HALF_NAMES(height) {half_tile_##height##_1, half_tile_##height##_3}
 
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #if TILE_ROWS > 6
 TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12)
 #endif
 
+/* By height and whether the panel is wide. */
 static tile_function *const tiles[tile_rows][2] = {
     NAMES(1), NAMES(2), NAMES(3), NAMES(4), NAMES(5), NAMES(6),
 #if TILE_ROWS > 6
     NAMES(7), NAMES(8), NAMES(9), NAMES(10), NAMES(11), NAMES(12),
 #endif
 };
+
+#if WIDTH == 16
+HALF_TILES(1) HALF_TILES(2) HALF_TILES(3) HALF_TILES(4) HALF_TILES(5) HALF_TILES(6) HALF_TILES(7) HALF_TILES(8)
+HALF_TILES(9)
+
+static tile_function *const half_tiles[half_rows][2] = {
+    HALF_NAMES(1), HALF_NAMES(2), HALF_NAMES(3), HALF_NAMES(4), HALF_NAMES(5), HALF_NAMES(6), HALF_NAMES(7),
+    HALF_NAMES(8), HALF_NAMES(9),
+};
+#endif
 
 /* Panel by panel, so that one stays in the nearest cache while all rows pass; rows are shared out evenly to tiles. */
 static void multiply(const ckernels_product *p) {
@@ -77,18 +152,36 @@ static void multiply(const ckernels_product *p) {
   for (size_t n = 0; n < p->columns; n += panel) {
     const size_t columns = p->columns - n < panel ? p->columns - n : panel;
     const float *bias = p->bias ? p->bias + n : NULL;
+    tile_function *const(*kind)[2] = tiles;
+    size_t most = tile_rows;
+#if WIDTH == 16
+    if (n + columns == p->columns && p->padding >= WIDTH / 2) {
+      kind = half_tiles;
+      most = half_rows;
+    }
+#endif
     for (size_t g = 0; g < p->groups; g++) {
       size_t done = 0;
-      for (size_t left = (p->rows + tile_rows - 1) / tile_rows; left > 0; left--) {
+      for (size_t left = (p->rows + most - 1) / most; left > 0; left--) {
         const size_t height = (p->rows - done + left - 1) / left;
+        const float *a = p->a + g * p->group_stride + done * p->row_stride;
         float *out = p->out + g * p->out_group_stride + done * p->out_row_stride + n;
         const float *residual =
             p->residual ? p->residual + g * p->residual_group_stride + done * p->residual_row_stride + n : NULL;
-        tiles[height - 1][columns == panel](
-            p, p->a + g * p->group_stride + done * p->row_stride, p->panels + n * depth, bias, residual, out, bounds);
+        kind[height - 1][columns == panel](p, a, p->panels + n * depth, bias, residual, out, bounds);
         if (bounds != p->activation) activate(out, p->out_row_stride, height, columns, p->activation);
         done += height;
       }
+    }
+  }
+}
+
+static void scale_panels(const float *panels, size_t depth, size_t columns, const float *factors, float *out) {
+  for (size_t n = 0; n < columns; n += panel) {
+    const size_t width = columns - n < panel ? columns - n : panel;
+    for (size_t k = 0; k < depth; k++) {
+      const size_t row = n * depth + k * width;
+      for (size_t i = 0; i < width; i += WIDTH) store(out + row + i, load(panels + row + i) * factors[k]);
     }
   }
 }

@@ -22,7 +22,8 @@ enum {
 /// A matrix product with what follows it: out[g][r][n] = f(bias[n] + Σ a[g][r][k]·b[k][n] + residual[g][r][n]).
 ///
 /// A row of a is `segment_count` pieces of `segment_length` floats at `segments[s]` from the row's start, so that a
-/// convolution's window is read where it lies. b is packed by `pack`. `columns` is a multiple of 16.
+/// convolution's window is read where it lies. b is packed by `pack`. `columns` is a multiple of 16, and the last `padding`
+/// of them, fewer than 16, are of no meaning.
 typedef struct {
   const float *_Nonnull a;
   size_t row_stride, group_stride;
@@ -33,7 +34,7 @@ typedef struct {
   size_t residual_row_stride, residual_group_stride;
   float *_Nonnull out;
   size_t out_row_stride, out_group_stride;
-  size_t rows, groups, columns;
+  size_t rows, groups, columns, padding;
   int32_t activation;
 } ckernels_product;
 
@@ -53,9 +54,14 @@ typedef struct {
   size_t top, left, tiles_across;
 } ckernels_winograd;
 
-/// One output row of a depthwise convolution; the rows it reads are padded on both sides.
+/// A depthwise convolution over rows of pixels that lie in a ring: row y of the picture at y % ring_rows. Rows outside the
+/// picture are read at `nothing`, zeros of a row's length. A row holds `width` pixels; `left` more of padding before the
+/// first, and what windows touch behind the last, count as zeros.
 typedef struct {
-  size_t channels, kernel_h, kernel_w, stride, dilation, out_width, pixel_stride, out_pixel_stride;
+  const float *_Nonnull rows, *_Nonnull nothing;
+  size_t row_stride, ring_rows, height, width, top, left;
+  size_t channels, pixel_stride, out_width, out_pixel_stride;
+  size_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
   const float *_Nonnull weights, *_Nonnull bias;
   int32_t activation;
 } ckernels_depthwise;
@@ -76,6 +82,9 @@ typedef struct {
   void (*_Nonnull multiply)(const ckernels_product *_Nonnull);
   /// b (depth × columns, row-major) into panels of depth × panel_columns.
   void (*_Nonnull pack)(const float *_Nonnull b, size_t depth, size_t columns, float *_Nonnull panels);
+  /// Packed weights with row k multiplied by factors[k].
+  void (*_Nonnull scale_panels)(
+      const float *_Nonnull panels, size_t depth, size_t columns, const float *_Nonnull factors, float *_Nonnull out);
 
   /// Transforms the weights of up to `panel_columns` outputs, as PyTorch has them (outputs × depth × 3 × 3) but for a
   /// factor an output, for tiles of m×m: frequency f of input k's weights goes to out[f·frequency_stride + k·row_stride],
@@ -93,9 +102,9 @@ typedef struct {
       size_t count, const float *_Nonnull bias, const float *_Nullable residual, size_t residual_pixel_stride,
       float *_Nonnull out, int32_t activation);
 
-  /// `rows` holds kernel_h rows, each from its first padded pixel on.
-  void (*_Nonnull depthwise_row)(
-      const ckernels_depthwise *_Nonnull, const float *_Nonnull const *_Nonnull rows, float *_Nonnull out);
+  /// Output rows first…first+count, written one after the other from `out` on; their sums are added to sums[c].
+  void (*_Nonnull depthwise)(
+      const ckernels_depthwise *_Nonnull, size_t first, size_t count, float *_Nonnull out, float *_Nullable sums);
 
   void (*_Nonnull rows)(const ckernels_rows *_Nonnull);
   /// out[r][c] = a[r][c]·b[r][c].

@@ -14,7 +14,7 @@ struct DepthwiseBlock: StepKernel {
       let c = step.convolution
       matrix = MatrixProduct(
         WeightMatrix.of(weights.weights, outputs: c.outChannels, inputs: c.inChannels, area: 1), depth: c.inChannels,
-        columns: Value.padded(c.outChannels), isLibrary: isLibrary, kernels: kernels)
+        outputs: c.outChannels, isLibrary: isLibrary, kernels: kernels)
       bias = WeightMatrix.padded(weights.bias)
     }
   }
@@ -46,7 +46,6 @@ struct DepthwiseBlock: StepKernel {
 
   var inputs: [Int] {
     [expansion?.step.input ?? step.input] + (projection?.step.residual.map { [$0] } ?? [])
-      + (step.residual.map { [$0] } ?? [])
   }
   var outputs: [Int] { [projection?.step.output ?? step.output] + (sums.map { [$0] } ?? []) }
   var algorithm: String {
@@ -80,16 +79,28 @@ struct DepthwiseBlock: StepKernel {
     if let sums { clear(sums, call) }
     let mine = call.share(of: call.count * y.h)
     guard !mine.isEmpty else { return }
-    var ring = Ring(call.scratch, rowLength: strip.rowLength, rows: ringRows)
-    ring.clear()
+    let rows = isReadInPlace(call) ? 0 : ringRows
+    var ring = Ring(call.scratch, rowLength: strip.rowLength, rows: rows)
+    ring.clear(left: paddedPixels.left * channels, right: paddedPixels.right * channels)
     var row = mine.lowerBound
     while row < mine.upperBound {
       let (n, first) = (row / y.h, row % y.h)
       let count = min(blockRows, mine.upperBound - row, y.h - first)
-      fill(&ring, call, image: n, under: first..<(first + count))
+      if rows > 0 { fill(&ring, call, image: n, under: first..<(first + count)) }
       compute(ring, call, image: n, rows: first..<(first + count))
       row += count
     }
+  }
+
+  /// Rows that lie in memory as kernels want them need no ring.
+  private func isReadInPlace(_ call: KernelCall) -> Bool {
+    expansion == nil && call.view(step.input).pixelStride == channels
+  }
+
+  /// Pixels of zeros that a row in the ring begins and ends with.
+  private var paddedPixels: (left: Int, right: Int) {
+    let left = min(step.edges.left, step.touched.w)
+    return (left, step.touched.w - left - min(step.inputShape.w, step.touched.w - left))
   }
 
   /// Each lane adds to its own row of sums; a lane without pixels leaves zeros.
@@ -125,7 +136,7 @@ struct DepthwiseBlock: StepKernel {
     _ expansion: Pointwise, _ call: KernelCall, image n: Int, rows: Range<Int>, to row: UnsafeMutablePointer<Float>
   ) {
     let view = call.view(expansion.step.input)
-    let left = min(step.edges.left, step.touched.w)
+    let left = paddedPixels.left
     let width = step.inputShape.w
     var product = ckernels_product(
       rows: min(width, step.touched.w - left), depth: expansion.matrix.depth,
@@ -141,44 +152,26 @@ struct DepthwiseBlock: StepKernel {
   private func compute(_ ring: Ring, _ call: KernelCall, image n: Int, rows: Range<Int>) {
     let c = step.convolution
     let view = call.view(projection == nil ? step.output : 0)
-    let between = ring.behind
     var geometry = ckernels_depthwise(
-      channels: channels, kernel_h: c.kernel.h, kernel_w: c.kernel.w, stride: c.stride.w, dilation: c.dilation.w,
-      out_width: step.outputShape.w, pixel_stride: channels,
-      out_pixel_stride: projection == nil ? view.pixelStride : channels, weights: weights.floats, bias: bias.floats,
-      activation: step.residual == nil ? step.activation?.code ?? 0 : 0)
-    withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: c.kernel.h) { sources in
-      guard let base = sources.baseAddress else { return }
-      for oy in rows {
-        for ky in 0..<c.kernel.h {
-          let y = oy * c.stride.h - step.edges.top + ky * c.dilation.h
-          base[ky] = UnsafePointer(y >= 0 && y < step.inputShape.h ? ring.row(y) : ring.nothing)
-        }
-        let out =
-          projection == nil
-          ? view.base + n * view.imageStride + oy * step.outputShape.w * view.pixelStride
-          : between + (oy - rows.lowerBound) * outRowFloats
-        kernels.table.pointee.depthwise_row(&geometry, base, out)
-        if let residual = step.residual { add(residual, call, image: n, row: oy, to: out, geometry.out_pixel_stride) }
-        if let sums {
-          kernels.table.pointee.sum_rows(
-            out, geometry.out_pixel_stride, step.outputShape.w, channels, call.target(sums, n) + call.lane * channels)
-        }
-      }
+      rows: UnsafePointer(ring.base), nothing: UnsafePointer(ring.nothing), row_stride: strip.rowLength,
+      ring_rows: ring.rows, height: step.inputShape.h, width: step.touched.w, top: step.edges.top, left: 0,
+      channels: channels, pixel_stride: channels, out_width: step.outputShape.w,
+      out_pixel_stride: projection == nil ? view.pixelStride : channels, kernel_h: c.kernel.h, kernel_w: c.kernel.w,
+      stride_h: c.stride.h, stride_w: c.stride.w, dilation_h: c.dilation.h, dilation_w: c.dilation.w,
+      weights: weights.floats, bias: bias.floats, activation: step.activation?.code ?? 0)
+    if ring.rows == 0 {
+      geometry.rows = call.image(step.input, n)
+      geometry.row_stride = step.inputShape.w * channels
+      geometry.ring_rows = step.inputShape.h
+      geometry.width = step.inputShape.w
+      geometry.left = step.edges.left
     }
-    if let projection { project(projection, call, image: n, rows: rows, from: between) }
-  }
-
-  private func add(
-    _ residual: Int, _ call: KernelCall, image n: Int, row: Int, to out: UnsafeMutablePointer<Float>, _ stride: Int
-  ) {
-    let view = call.view(residual)
-    var pass = ckernels_rows(
-      UnsafePointer(out), stride: stride, to: out, stride: stride, rows: step.outputShape.w, channels: channels,
-      activation: step.activation?.code ?? 0)
-    pass.b = call.image(residual, n) + row * step.outputShape.w * view.pixelStride
-    pass.b_stride = view.pixelStride
-    kernels.table.pointee.rows(&pass)
+    let out =
+      projection == nil
+      ? view.base + n * view.imageStride + rows.lowerBound * step.outputShape.w * view.pixelStride : ring.behind
+    kernels.table.pointee.depthwise(
+      &geometry, rows.lowerBound, rows.count, out, sums.map { call.target($0, n) + call.lane * channels })
+    if let projection { project(projection, call, image: n, rows: rows, from: out) }
   }
 
   private func project(
@@ -215,8 +208,14 @@ private struct Ring {
     self.rows = rows
   }
 
-  /// Zeros everywhere: the padding left and right stays so.
-  func clear() { base.update(repeating: 0, count: (rows + 1) * rowLength) }
+  /// Zeros where nothing else is written: so many floats at both ends of each row, and the row of zeros.
+  func clear(left: Int, right: Int) {
+    for row in 0..<rows {
+      (base + row * rowLength).update(repeating: 0, count: left)
+      (base + (row + 1) * rowLength - right).update(repeating: 0, count: right)
+    }
+    nothing.update(repeating: 0, count: rowLength)
+  }
 
   func row(_ y: Int) -> UnsafeMutablePointer<Float> { base + y % rows * rowLength }
 

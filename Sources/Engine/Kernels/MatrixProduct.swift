@@ -1,30 +1,30 @@
 internal import CKernels
-internal import COpenBLAS
 
 /// A matrix of weights, ready to be multiplied from the left by rows of activations.
 ///
-/// `depth` rows by `columns` columns, the latter a multiple of 16. Own kernels read it in panels, OpenBLAS row by row.
+/// `depth` rows by `columns` columns: the outputs and zeros up to a multiple of 16. Own kernels read it in panels, OpenBLAS
+/// row by row.
 struct MatrixProduct: Sendable {
   let kernels: Kernels
   let isLibrary: Bool
   let depth: Int
-  let columns: Int
+  let outputs: Int
   let memory: FloatMemory
   /// Floats from the start of the memory.
   let offset: Int
 
   /// Packs a row-major matrix.
-  init(_ matrix: FloatMemory, depth: Int, columns: Int, isLibrary: Bool, kernels: Kernels) {
+  init(_ matrix: FloatMemory, depth: Int, outputs: Int, isLibrary: Bool, kernels: Kernels) {
     self.kernels = kernels
     self.isLibrary = isLibrary
     self.depth = depth
-    self.columns = columns
+    self.outputs = outputs
     offset = 0
     if isLibrary {
       memory = matrix
     } else {
-      memory = FloatMemory(count: depth * columns)
-      kernels.table.pointee.pack(matrix.floats, depth, columns, memory.floats)
+      memory = FloatMemory(count: depth * Value.padded(outputs))
+      kernels.table.pointee.pack(matrix.floats, depth, Value.padded(outputs), memory.floats)
     }
   }
 
@@ -45,20 +45,22 @@ struct MatrixProduct: Sendable {
         isLibrary ? columns : width)
     }
     self.depth = depth
-    self.columns = columns
+    outputs = weights.outputs
     self.memory = memory
     offset = 0
   }
 
   /// A matrix that lies packed in memory already.
-  init(packed memory: FloatMemory, at offset: Int, depth: Int, columns: Int, isLibrary: Bool, kernels: Kernels) {
+  init(packed memory: FloatMemory, at offset: Int, depth: Int, outputs: Int, isLibrary: Bool, kernels: Kernels) {
     self.kernels = kernels
     self.isLibrary = isLibrary
     self.depth = depth
-    self.columns = columns
+    self.outputs = outputs
     self.memory = memory
     self.offset = offset
   }
+
+  var columns: Int { Value.padded(outputs) }
 
   /// Columns that cannot be split any further between lanes.
   var grain: Int { kernels.panelColumns }
@@ -68,21 +70,33 @@ struct MatrixProduct: Sendable {
 
   /// Computes a range of columns, its start a multiple of `grain`.
   ///
-  /// The product's pointers of bias, residual and out are those of column 0; its matrix is filled in here.
-  func run(_ given: ckernels_product, columns range: Range<Int>, scratch: UnsafeMutablePointer<Float>) {
+  /// The product's pointers of bias, residual and out are those of column 0; its matrix is filled in here, unless `panels`
+  /// holds the range's columns changed by `scale`.
+  func run(
+    _ given: ckernels_product, columns range: Range<Int>, panels: UnsafePointer<Float>? = nil,
+    scratch: UnsafeMutablePointer<Float>
+  ) {
     guard !range.isEmpty, given.rows > 0 else { return }
     var product = given
     product.bias = given.bias.map { $0 + range.lowerBound }
     product.residual = given.residual.map { $0 + range.lowerBound }
     product.out = given.out + range.lowerBound
     product.columns = range.count
+    product.padding = max(0, range.upperBound - outputs)
     let weights = UnsafePointer(memory.floats + offset)
     if isLibrary {
       runLibrary(product, weights + range.lowerBound, scratch)
     } else {
-      product.panels = weights + range.lowerBound * depth
+      product.panels = panels ?? weights + range.lowerBound * depth
       kernels.table.pointee.multiply(&product)
     }
+  }
+
+  /// Writes a range of columns, its start a multiple of `grain`, with each row multiplied by its factor; only of own
+  /// kernels' panels.
+  func scale(by factors: UnsafePointer<Float>, columns range: Range<Int>, to panels: UnsafeMutablePointer<Float>) {
+    kernels.table.pointee.scale_panels(
+      memory.floats + offset + range.lowerBound * depth, depth, range.count, factors, panels)
   }
 
   private func runLibrary(

@@ -24,12 +24,18 @@ struct PointwiseConvolution: StepKernel {
   /// Rows that pass at a time, so that their inputs stay in the second-level cache while all panels pass.
   private var blockRows: Int { max(48, 65536 / max(1, matrix.depth) / 12 * 12) }
 
+  private var area: Int { step.outputShape.h * step.outputShape.w }
+
+  /// Whether factors of the input's channels are multiplied into the weights, which are fewer than the pixels' numbers.
+  private var scalesWeights: Bool { step.scale != nil && !matrix.isLibrary && matrix.columns < area }
+
   func scratchFloats(batch: Int, lanes: Int) -> Int {
-    step.scale == nil ? 0 : min(blockRows, step.outputShape.h * step.outputShape.w) * Value.padded(matrix.depth)
+    if step.scale == nil { return 0 }
+    return scalesWeights ? matrix.depth * matrix.columns : min(blockRows, area) * Value.padded(matrix.depth)
   }
 
   func run(_ call: KernelCall) {
-    let area = step.outputShape.h * step.outputShape.w
+    let area = area
     let rows = call.count * area
     // Few rows for many lanes: each takes some of the columns.
     let isByColumns = call.lanes > 1 && rows < 24 * call.lanes
@@ -40,13 +46,18 @@ struct PointwiseConvolution: StepKernel {
     let isOneMatrix =
       step.scale == nil && x.imageStride == area * x.pixelStride && y.imageStride == area * y.pixelStride
       && (r.map { $0.imageStride == area * $0.pixelStride } ?? true)
+    let scalesWeights = scalesWeights
+    var scaledImage = -1
     var row = mine.lowerBound
     while row < mine.upperBound {
       let (n, pixel) = isOneMatrix ? (0, row) : (row / area, row % area)
       let count = min(blockRows, mine.upperBound - row, isOneMatrix ? Int.max : area - pixel)
       var source = UnsafePointer(x.base + n * x.imageStride + pixel * x.pixelStride)
       var stride = x.pixelStride
-      if let scale = step.scale {
+      if let scale = step.scale, scalesWeights {
+        if n != scaledImage { matrix.scale(by: call.image(scale, n), columns: columns, to: call.scratch) }
+        scaledImage = n
+      } else if let scale = step.scale {
         scaled(source, stride, count, by: call.image(scale, n), to: call.scratch)
         source = UnsafePointer(call.scratch)
         stride = Value.padded(matrix.depth)
@@ -59,7 +70,8 @@ struct PointwiseConvolution: StepKernel {
         product.residual = UnsafePointer(r.base + n * r.imageStride + pixel * r.pixelStride)
         product.residual_row_stride = r.pixelStride
       }
-      matrix.run(product, columns: columns, scratch: call.scratch)
+      matrix.run(
+        product, columns: columns, panels: scalesWeights ? UnsafePointer(call.scratch) : nil, scratch: call.scratch)
       row += count
     }
   }

@@ -28,7 +28,7 @@ struct WinogradConvolution: StepKernel {
     }
     products = (0..<frequencies).map {
       MatrixProduct(
-        packed: memory, at: $0 * depth * columns, depth: depth, columns: columns, isLibrary: isLibrary,
+        packed: memory, at: $0 * depth * columns, depth: depth, outputs: c.outChannels, isLibrary: isLibrary,
         kernels: kernels)
     }
     bias = WeightMatrix.padded(weights.bias)
