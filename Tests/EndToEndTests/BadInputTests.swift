@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Whatever lies in the inbox ends as documented and holds up nothing else.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct BadInputTests {
   /// A baseline JPEG's header that announces a picture of 65,500 × 65,500, and the end of an image.
   private static let bomb: [UInt8] =

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// `lookout bench` over this build; what it measures is no business of a test, that it measures is.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct BenchTests {
   @Test func everyDaemonBenchGivesItsMeasurements() throws {
     let scratch = Scratch()

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Pictures over HTTP.
-@Suite(.serialized, .timeLimit(.minutes(10)))
+@Suite(.serialized, .timeLimit(.minutes(20)))
 struct ClassifyTests {
   private static func photo(_ name: String) -> [UInt8] {
     Files.read("\(DaemonProcess.repository)/examples/photos/\(name)") ?? []

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The real binaries over a real inbox.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct DaemonTests {
   @Test func aPictureReachesAllSinksAndTheDaemonDrainsOnTerminate() {
     let daemon = DaemonProcess()

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Files that are dropped again, and files that only change, where answered files stay in their inbox.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct DropTests {
   private let picture = TestPicture.bmp(number: 1)
 

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What must go on while something else fails: sinks, weights files, the disk, a configuration.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct FailureTests {
   private func faulty(_ daemon: DaemonProcess, _ fault: String, at call: String) -> String {
     """

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The daemon's HTTP face, asked as its users ask it.
-@Suite(.serialized, .timeLimit(.minutes(10)))
+@Suite(.serialized, .timeLimit(.minutes(20)))
 struct HTTPTests {
   @Test func tellsHealthAndMetricsOverTheSocket() throws {
     let daemon = DaemonProcess()

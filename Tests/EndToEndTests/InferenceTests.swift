@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The KServe V2 protocol: raw requests always, and a real client.
-@Suite(.serialized, .timeLimit(.minutes(10)))
+@Suite(.serialized, .timeLimit(.minutes(20)))
 struct InferenceTests {
   private static let count = 3 * 224 * 224
 

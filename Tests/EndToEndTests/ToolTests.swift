@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The commands that operators use, against a real daemon.
-@Suite(.serialized, .timeLimit(.minutes(10)))
+@Suite(.serialized, .timeLimit(.minutes(20)))
 struct ToolTests {
   @Test func showsStatusAndExplainsImages() {
     let daemon = DaemonProcess(after: "delete")

@@ -3,7 +3,7 @@ import Platform
 import Testing
 
 /// Every algorithm on every instruction set that this machine has, against the definition.
-@Suite("Every algorithm computes what the definition says", .serialized, .timeLimit(.minutes(5)))
+@Suite("Every algorithm computes what the definition says", .serialized, .timeLimit(.minutes(15)))
 struct AlgorithmTests {
   struct Setting: Sendable, CustomTestStringConvertible {
     let algorithm: ConvolutionAlgorithm

@@ -3,7 +3,7 @@ import Engine
 import Testing
 
 /// A warm run leaves no memory behind.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct AllocationTests {
   @Test(arguments: Vector.all.filter { $0.name.hasPrefix("squeeze") || $0.name.hasPrefix("conv groups") })
   func warmRunsLeaveNothingBehind(vector: Vector) throws {

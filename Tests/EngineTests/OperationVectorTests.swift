@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 /// Every operation against what PyTorch answers (`Tests/Vectors/engine.py`).
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct OperationVectorTests {
   @Test(arguments: Vector.all)
   func answersAsPyTorch(vector: Vector) throws {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The fault suite itself: its oracle must see what is wrong, and a small run of it must find nothing.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct FaultTests {
   @Test func everyNumberIsItsDigits() {
     for number in [0, 1, 15, 16, 4095, 70_000, NumberPicture.limit - 1] {

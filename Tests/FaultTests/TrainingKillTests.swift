@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The real `lookout train`, killed at any moment and started again, comes to the same weights to the bit.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct TrainingKillTests {
   private let scratch = Scratch()
   private let control: FaultControl

@@ -4,7 +4,7 @@ import Platform
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(10)))
+@Suite(.serialized, .timeLimit(.minutes(20)))
 struct HTTPServerTests {
   @Test func handsOverMethodPathQueryAndPeer() throws {
     let echo = try EchoServer.started()

@@ -4,7 +4,7 @@ import Platform
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct ListenAddressTests {
   @Test func readsWhatTheConfigurationSays() throws {
     #expect(try ListenAddress("unix:/run/lookout/http.sock") == .unix(path: "/run/lookout/http.sock"))
@@ -23,7 +23,7 @@ struct ListenAddressTests {
   }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct ListenerTests {
   private let scratch = Scratch()
 

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Replays the inputs of `Fuzz/Corpus`: cases that fuzzers and damaged files gave, the smallest of their kind.
-@Suite(.timeLimit(.minutes(2))) struct CorpusTests {
+@Suite(.timeLimit(.minutes(15))) struct CorpusTests {
   /// The folder beside the tests' own.
   private static let corpus = String(#filePath.dropLast("Tests/HostileTests/CorpusTests.swift".count)) + "Fuzz/Corpus/"
 

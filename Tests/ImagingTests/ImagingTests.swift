@@ -26,7 +26,7 @@ private func largestDifference(_ grid: PixelGrid, _ expected: [UInt8]) -> Int {
   return largest
 }
 
-@Suite(.timeLimit(.minutes(1))) struct PreprocessorTests {
+@Suite(.timeLimit(.minutes(15))) struct PreprocessorTests {
   @Test func `Every kind of picture decodes to Pillow's upright pixels`() throws {
     for name in try pictures() {
       let file = try bytes(name)
@@ -120,7 +120,7 @@ private func largestDifference(_ grid: PixelGrid, _ expected: [UInt8]) -> Int {
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct ResamplerTests {
+@Suite(.timeLimit(.minutes(15))) struct ResamplerTests {
   @Test func `Resizing gives Pillow's samples, bit for bit`() throws {
     let file = try bytes("resize.png")
     let decoder = PixelDecoder()
@@ -141,7 +141,7 @@ private func largestDifference(_ grid: PixelGrid, _ expected: [UInt8]) -> Int {
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct PreprocessingTests {
+@Suite(.timeLimit(.minutes(15))) struct PreprocessingTests {
   @Test func `JSON survives the round trip`() throws {
     for preprocessing in [Preprocessing.efficientNetLite(side: 224), .torchvisionImageNet] {
       #expect(try Preprocessing(json: preprocessing.json()) == preprocessing)
@@ -159,7 +159,7 @@ private func largestDifference(_ grid: PixelGrid, _ expected: [UInt8]) -> Int {
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct ImageFormatTests {
+@Suite(.timeLimit(.minutes(15))) struct ImageFormatTests {
   @Test func `A whole file ends complete and one without its last bytes does not`() throws {
     for name in try pictures() {
       let file = try bytes(name)

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Every architecture against what PyTorch answers with the same made-up weights (`Tests/Vectors/architectures.py`).
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct ArchitectureTests {
   @Test(arguments: Architecture.all.map(\.name))
   func answersAsPyTorch(name: String) throws {

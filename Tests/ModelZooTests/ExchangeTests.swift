@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Foreign files against what their own programs answer (`Tests/Vectors/exchange.py`).
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct ExchangeTests {
   static let folder = fixtures + "exchange/"
 

@@ -21,7 +21,7 @@ private func python(_ script: String) -> Int32? {
   return run("import safetensors, numpy") == 0 ? run(script) : nil
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct SafetensorsTests {
   @Test func pythonsSafetensorsOpensAWeightsFile() throws {
     let folder = try temporaryFolder()

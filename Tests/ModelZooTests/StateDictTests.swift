@@ -13,7 +13,7 @@ func temporaryFolder() throws -> String {
   return path
 }
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct StateDictTests {
   @Test(arguments: ["small.zip.pth", "small.legacy.pth", "small.deflated.pth", "checkpoint.pth"])
   func everyFormGivesTheSameTensors(name: String) throws {

@@ -18,7 +18,7 @@ struct CountedTensors: TensorSource {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct WeightsFileTests {
   let graph = Graph(
     inputShape: Shape(c: 1, h: 4, w: 4),

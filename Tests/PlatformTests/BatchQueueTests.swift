@@ -2,7 +2,7 @@ import Platform
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct BatchQueueTests {
   private typealias Queue = BatchQueue<String, Int>
   private let hour: Int64 = 3_600_000_000_000

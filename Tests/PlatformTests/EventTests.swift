@@ -3,7 +3,7 @@ import Platform
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct InotifyTests {
   /// A watched folder.
   private struct Watched {
@@ -115,7 +115,7 @@ struct InotifyTests {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)), .serialized)
+@Suite(.timeLimit(.minutes(15)), .serialized)
 struct NotifyTests {
   @Test func speaksToTheServiceManager() throws {
     let scratch = Scratch()

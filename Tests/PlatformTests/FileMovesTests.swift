@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Moves between folders and file systems: nothing is replaced, nothing is lost.
-@Suite(.timeLimit(.minutes(1))) struct FileMovesTests {
+@Suite(.timeLimit(.minutes(15))) struct FileMovesTests {
   private let scratch = Scratch()
 
   /// A folder on another file system than the scratch folder; nil where there is none.

@@ -36,7 +36,7 @@ private final class OtherScratch {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct PathValueTests {
   @Test(arguments: [
     (Array("/in/a b.jpg".utf8), "/in/a b.jpg"), (Array("/in/Grüße-日本-😀".utf8), "/in/Grüße-日本-😀"),
@@ -72,7 +72,7 @@ struct PathValueTests {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct DirectoryTests {
   @Test func createsWhatIsMissingAndLeavesWhatIsThere() throws {
     let scratch = Scratch()
@@ -119,7 +119,7 @@ struct DirectoryTests {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct FileMoveTests {
   @Test func givesANumberWhereTheNameIsTaken() throws {
     let scratch = Scratch()
@@ -213,7 +213,7 @@ struct FileMoveTests {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct AtomicFileTests {
   @Test func replacesTheWholeAndLeavesNoDraft() throws {
     let scratch = Scratch()
@@ -256,7 +256,7 @@ struct AtomicFileTests {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct StateLockTests {
   @Test func isHeldByOneOnlyUntilItGoes() throws {
     let scratch = Scratch()

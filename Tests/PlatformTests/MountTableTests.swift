@@ -3,7 +3,7 @@ import Platform
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct MountTableTests {
   private static let text = """
     21 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw

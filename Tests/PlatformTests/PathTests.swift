@@ -2,7 +2,7 @@ import Platform
 import Testing
 
 /// Paths are shown so that no name can write to a terminal.
-@Suite(.timeLimit(.minutes(1))) struct PathTests {
+@Suite(.timeLimit(.minutes(15))) struct PathTests {
   @Test(arguments: [
     (Array("größe 画.jpg".utf8), "größe 画.jpg"),
     (Array("a\nb\u{1B}[2J\u{7F}".utf8), "a\\x0ab\\x1b[2J\\x7f"),

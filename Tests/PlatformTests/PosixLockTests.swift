@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// One daemon a state folder.
-@Suite(.timeLimit(.minutes(1))) struct PosixLockTests {
+@Suite(.timeLimit(.minutes(15))) struct PosixLockTests {
   @Test func aSecondHolderIsRefusedUntilTheFirstGoes() throws {
     let scratch = Scratch()
     let path = Path(scratch("lock"))

@@ -10,7 +10,7 @@ private final class Basket<Element: Sendable>: Sendable {
   var all: [Element] { content.withLock { $0 } }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct BoundedQueueTests {
   @Test func givesEveryElementToExactlyOneConsumer() {
     let queue = BoundedQueue<Int>(capacity: 7)
@@ -100,7 +100,7 @@ struct BoundedQueueTests {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct OwnedThreadTests {
   @Test(arguments: [("watch", "watch"), ("a-name-that-is-too-long", "a-name-that-is-")])
   func bearsItsName(_ name: String, _ shown: String) throws {
@@ -138,7 +138,7 @@ struct OwnedThreadTests {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct BellTests {
   @Test func keepsARingForTheNextWaitAndCountsSeveralAsOne() {
     let bell = Bell()
@@ -169,7 +169,7 @@ struct BellTests {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct OwnedThreadSignalTests {
   @Test func faultsReachTheirHandlerAndNothingElseDoes() {
     let basket = Basket<Int32>()

@@ -1,7 +1,7 @@
 import Platform
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct UUIDv7Tests {
   @Test func ascends() {
     let made = (0..<10_000).map { _ in UUIDv7.make() }
@@ -31,7 +31,7 @@ struct UUIDv7Tests {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct GlobTests {
   @Test(arguments: [
     ("*.jpg", "a.jpg", true), ("*.jpg", "A.JPG", true), ("*.JPG", "a.jpg", true), ("*.jpg", "a.jpeg", false),
@@ -43,7 +43,7 @@ struct GlobTests {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct ClockTests {
   @Test(arguments: [
     (Duration.zero, Int64(0)), (.seconds(2), Int64(2_000_000_000)), (.milliseconds(-1500), Int64(-1_500_000_000)),

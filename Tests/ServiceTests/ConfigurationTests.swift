@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// In the documents `‸` stands before each place where a problem is expected, `$` for the folder of the test.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct ConfigurationTests {
   private let scratch = Scratch()
 

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Documents that a TOML parser takes and Lookout must not take as they are.
-@Suite(.timeLimit(.minutes(1))) struct ConfigurationTextTests {
+@Suite(.timeLimit(.minutes(15))) struct ConfigurationTextTests {
   private func problems(_ text: String) -> [ConfigurationError.Problem] {
     do throws(ConfigurationError) {
       _ = try Configuration.parse(Array(text.utf8), file: "x.toml")

@@ -3,7 +3,7 @@ import Glibc
 import Service
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct FlightRecorderTests {
   let fixture: LedgerFixture
   let path: String

@@ -1,7 +1,7 @@
 import Service
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct HistogramTests {
   @Test func countsEachValueInItsRangeAndAllAbove() {
     let histogram = Histogram(bounds: [1, 10, 100])

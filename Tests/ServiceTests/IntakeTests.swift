@@ -1,7 +1,7 @@
 import Service
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct SettleTrackerTests {
   private static let key = Array("/in/a.jpg".utf8)
 
@@ -131,7 +131,7 @@ struct SettleTrackerTests {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct BacklogTests {
   private static func file(_ name: String, _ arrived: Int64) -> Backlog.File {
     Backlog.File(
@@ -182,7 +182,7 @@ struct BacklogTests {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct IgnoredNamesTests {
   @Test(arguments: [
     "", ".hidden", ".a.jpg.Xy12", "~lock", "a.jpg~", "a.jpg.part", "a.PART", "a.jpg.filepart", "a.crdownload",
@@ -204,7 +204,7 @@ struct IgnoredNamesTests {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct StallDetectorTests {
   private static let second: Int64 = 1_000_000_000
 
@@ -281,7 +281,7 @@ struct StallDetectorTests {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct ModelFilesTests {
   private func file(_ number: Int) -> FileIdentity {
     FileIdentity(device: 1, inode: UInt64(number), ctimeNanoseconds: 1, mtimeNanoseconds: 1, size: 1)
@@ -323,7 +323,7 @@ struct ModelFilesTests {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct SlotPoolTests {
   @Test func leasesEverySlotOnceAndAgainWhenItIsBack() throws {
     let pool = SlotPool(count: 3, floatsPerSlot: 5)

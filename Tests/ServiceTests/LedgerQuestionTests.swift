@@ -4,7 +4,7 @@ import Service
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct LedgerQuestionTests {
   let fixture: LedgerFixture
   let ledger: Ledger

@@ -1,7 +1,7 @@
 import Service
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct LedgerSinkTests {
   let fixture: LedgerFixture
   let ledger: Ledger

@@ -2,7 +2,7 @@ import FoundationEssentials
 import Service
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct LedgerTests {
   let fixture: LedgerFixture
   let ledger: Ledger

@@ -2,7 +2,7 @@ import Imaging
 import Service
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct MemoryPlanTests {
   private static let model = MemoryPlan.Model(
     name: "m", weightBytes: 20 << 20, slots: 20, floatsPerSlot: 150_528, workspaceBytes: 30 << 20)

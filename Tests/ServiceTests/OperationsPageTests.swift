@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What operators read is compared with what the programs have, so that the two cannot drift apart.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct OperationsPageTests {
   private static let repository = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
 

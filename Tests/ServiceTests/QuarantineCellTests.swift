@@ -3,7 +3,7 @@ import Service
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct QuarantineCellTests {
   private let scratch = Scratch()
 

@@ -1,7 +1,7 @@
 import Service
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct SinkBackoffTests {
   @Test func doublesUpToTheLongestWait() {
     var backoff = SinkBackoff(shortest: .milliseconds(100), longest: .milliseconds(500))
@@ -32,7 +32,7 @@ struct SinkBackoffTests {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(15)))
 struct BatchReachTests {
   @Test func aSinkThatIsTooSlowGetsDownToOneRecordAndUpAgain() {
     var reach = BatchReach()

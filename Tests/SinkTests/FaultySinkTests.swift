@@ -3,7 +3,7 @@ import SinkProtocol
 import Testing
 
 /// What the host and the daemon's end of it make of a plugin that breaks the contract.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct FaultySinkTests {
   private func config(_ fault: String, at call: String) -> String {
     "{\"path\":\"\(makeFolder())/out\",\"fault\":\"\(fault)\",\"at\":\"\(call)\"}"

@@ -3,7 +3,7 @@ import SinkProtocol
 import Testing
 
 /// Rotation, full disks and what an operator does to the output of the two sinks that write lines.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct LineSinkTests {
   private static let plugins = ["csv", "json"]
 

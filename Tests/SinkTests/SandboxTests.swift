@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What a hostile plugin reaches: `Fixtures/prober.c` tries, in the real sink host, and writes down the answers.
-@Suite(.timeLimit(.minutes(2))) struct SandboxTests {
+@Suite(.timeLimit(.minutes(15))) struct SandboxTests {
   /// What only Landlock forbids.
   private static let byFileRules: Set<String> = [
     "read-secret", "make-elsewhere", "write-victim", "unlink-victim", "rename-victim", "link-victim",

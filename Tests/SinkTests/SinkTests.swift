@@ -67,7 +67,7 @@ func exportedSymbols(of path: String) -> [String] {
   return names
 }
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct ResultRecordTests {
   @Test func comesBackAsItWas() throws {
     #expect(try ResultRecord(decoding: record(1).encoded()) == record(1))
@@ -88,7 +88,7 @@ struct ResultRecordTests {
   }
 }
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(15)))
 struct FrameTests {
   static let frames: [Frame] = [
     .hello(plugin: "/p", config: "{}", position: "1:2"), .write(entries(0..<3)), .flush, .close,
@@ -123,7 +123,7 @@ struct SuiteCase: Sendable, CustomTestStringConvertible {
 }
 
 /// What `lookout plugin test` runs, on the plugins of this package.
-@Suite(.serialized, .timeLimit(.minutes(10)))
+@Suite(.serialized, .timeLimit(.minutes(20)))
 struct SinkConformanceTests {
   @Test(arguments: SuiteCase.all) func ourSinksPass(suiteCase: SuiteCase) {
     let suite = SinkConformance(
