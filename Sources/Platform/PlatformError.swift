@@ -13,6 +13,12 @@ package enum PlatformError: Error, Equatable {
     return number == ENOENT || number == ENOTDIR
   }
 
+  /// This process, or the machine, has no descriptor or memory left: nothing is said of the thing itself.
+  package var isShortage: Bool {
+    guard case .system(_, _, let number) = self else { return false }
+    return [EMFILE, ENFILE, ENOMEM].contains(number)
+  }
+
   /// The cause lies in the machine rather than in the file, so that trying later may do.
   package var mayPass: Bool {
     guard case .system(_, _, let number) = self else { return false }

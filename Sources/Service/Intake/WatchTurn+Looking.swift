@@ -94,6 +94,9 @@ extension WatchTurn {
       if let status = try? FileStatus.of(path, followingLinks: false), status.kind != .directory {
         passOver(path, status.identity, because: "it is no regular file")
       }
+    case .unreadable(let error) where error.isShortage:
+      tracker.delay(key, until: Clock.monotonicNanoseconds() + Self.pollNanoseconds)
+      noteShortage(error)
     case .unreadable(let error):
       guard let status = try? FileStatus.of(path, followingLinks: false) else {
         // Not the file is closed, but its folder.
@@ -106,6 +109,7 @@ extension WatchTurn {
     case .file(let status, _, _) where Self.mayChangeUnseen(status):
       tracker.delay(key, until: Clock.monotonicNanoseconds() + Self.tickNanoseconds)
     case .file(let status, let format, let isComplete):
+      isShort = false
       settle(key, status, isComplete: isComplete, origin) { turn in
         turn.tree.admits(name: path.lastComponent) ?? (format != nil)
           ? nil : "neither its name nor its content is a picture's"
@@ -138,6 +142,14 @@ extension WatchTurn {
       if origin.isFromSweep { ground.tally.foundOnlyByRescan.add() }
     }
     ready.append((key, status.identity, origin?.isListed ?? true))
+  }
+
+  private mutating func noteShortage(_ error: PlatformError) {
+    guard !isShort else { return }
+    isShort = true
+    Journal.log(
+      .warning, "files of \(ground.settings.name) cannot be looked at, tried again every second: \(error)",
+      id: .watchUnavailable, fields: [("LOOKOUT_WATCH", ground.settings.name)])
   }
 
   private mutating func passOver(_ path: Path, _ identity: FileIdentity, because reason: String) {

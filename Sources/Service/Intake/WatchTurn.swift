@@ -39,6 +39,8 @@ struct WatchTurn {
   var readFailures: [[UInt8]: Int] = [:]
   /// Files that were passed over, so that the journal names each only once.
   var passedOver: Set<FileIdentity> = []
+  /// Files cannot be looked at for want of descriptors or memory, and the journal said so.
+  var isShort = false
   /// Nothing is taken; folders are observed all the same.
   var isPaused = false
   /// The queue was closed under us: nothing more can be handed on.
