@@ -32,7 +32,8 @@ extension Scenario {
     bench.check(site.service.deaths > 0, "the decoder never crashed")
     bench.check(site.service.lastDeath == -SIGSEGV, "the daemon died by \(site.service.lastDeath), not by SIGSEGV")
     bench.check(
-      site.service.lines(containing: "crash.jpg is quarantined") == 1, "the journal does not name the culprit",
+      site.service.tend(until: { site.service.lines(containing: "crash.jpg is quarantined") == 1 }, within: 5),
+      "the journal does not name the culprit",
       log: site.service.log)
     bench.happened(site.control.poisoned)
     bench.figure("deaths of a crashing picture", "\(site.service.deaths)")
@@ -53,7 +54,8 @@ extension Scenario {
     bench.happened(site.control.poisoned)
     bench.check(site.service.deaths <= 2, "\(site.service.deaths) deaths of one picture")
     bench.check(
-      site.service.lines(containing: "loop.jpg is quarantined") == 1, "the journal does not name the culprit",
+      site.service.tend(until: { site.service.lines(containing: "loop.jpg is quarantined") == 1 }, within: 5),
+      "the journal does not name the culprit",
       log: site.service.log)
     bench.figure("deaths of an endless one", "\(site.service.deaths)")
     bench.figure("endless one refused after", Bench.text(took) + " s at WatchdogSec=4")
