@@ -45,6 +45,8 @@ git clone --quiet --no-hardlinks "$PWD" "$root/root/lookout"
 
 # The mounts live in a namespace of their own and end with it, as do the processes.
 ROOT=$root TOOLCHAIN=$toolchain unshare --mount --pid --fork --kill-child --propagation private sh -eu -c '
+  # What looks at mounts wants its root to be one.
+  mount --bind "$ROOT" "$ROOT"
   mount --bind "$TOOLCHAIN" "$ROOT$TOOLCHAIN"
   mount -o remount,bind,ro "$ROOT$TOOLCHAIN"
   mount -t proc proc "$ROOT/proc"

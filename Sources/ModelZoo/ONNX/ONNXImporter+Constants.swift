@@ -181,8 +181,9 @@ extension ONNXImporter {
     guard operands.count == 2 else { return operation == "Where" ? chosen(operands) : nil }
     let y = operands[1]
     guard x.count == y.count || x.count == 1 || y.count == 1 else { return nil }
-    let extents = x.count >= y.count ? x.extents : y.extents
-    let count = max(x.count, y.count)
+    // Of a single number and none at all, nothing comes.
+    let wider = x.count == 1 && y.count != 1 ? y : x
+    let (extents, count) = (wider.extents, wider.count)
     if let a = x.integers(), let b = y.integers() {
       var numbers: [Int] = []
       for index in 0..<count {
