@@ -22,7 +22,7 @@ test: ## build and run every test
 	@scripts/setup.sh python3-venv
 	$(SWIFT) build -c release
 	$(SWIFT) build -c release --build-tests
-	LOOKOUT_PYTHON=$$(scripts/peers.sh) $(SWIFT) test -c release
+	LOOKOUT_PYTHON=$$(scripts/peers.sh) $(SWIFT) test -c release --skip-build
 
 faults: setup ## break everything that can break and look whether the promise holds (as root; SCENARIO=name for one)
 	$(SWIFT) build -c release
