@@ -279,16 +279,37 @@ public final class LineFile {
   private func rotatedFile(inode: UInt64, atLeast size: Int) throws(SinkError) -> String? {
     guard let directory = opendir(folder()) else { throw .retry("\(folder()): \(text(of: errno))") }
     defer { closedir(directory) }
-    let stem = nameParts().stem
     while let entry = readdir(directory) {
       guard UInt64(entry.pointee.d_ino) == inode else { continue }
       let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
       let candidate = folder() == "/" ? "/\(name)" : "\(folder())/\(name)"
       var status = stat()
-      guard candidate.hasPrefix(stem), stat(candidate, &status) == 0, Int(status.st_size) >= size else { continue }
+      guard isRotation(candidate), stat(candidate, &status) == 0, Int(status.st_size) >= size else { continue }
       return candidate
     }
     return nil
+  }
+
+  /// Whether a file has a name that `rotate` or logrotate(8) gives.
+  ///
+  /// Nothing else is cut: inode numbers come again, and the file that has that of a removed one may be another sink's.
+  private func isRotation(_ candidate: String) -> Bool {
+    if candidate.hasPrefix(path) {
+      let rest = candidate.dropFirst(path.count)
+      if let mark = rest.first, mark == "." || mark == "-", Self.areDigits(rest.dropFirst()) { return true }
+    }
+    let (stem, suffix) = nameParts()
+    guard candidate.hasPrefix("\(stem)-"), candidate.hasSuffix(suffix) else { return false }
+    let parts = candidate.dropFirst(stem.count + 1).dropLast(suffix.count).split(
+      separator: "-", omittingEmptySubsequences: false)
+    guard let stamp = parts.first, stamp.utf8.count == 16, stamp.last == "Z" else { return false }
+    let (day, time) = (stamp.prefix(8), stamp.dropFirst(9).dropLast())
+    return Self.areDigits(day) && stamp.dropFirst(8).first == "T" && Self.areDigits(time)
+      && (parts.count == 1 || parts.count == 2 && Self.areDigits(parts[1]))
+  }
+
+  private static func areDigits(_ text: Substring) -> Bool {
+    !text.isEmpty && text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
   }
 
   private func syncDirectory() throws(SinkError) {

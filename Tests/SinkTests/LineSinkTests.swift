@@ -40,6 +40,46 @@ struct LineSinkTests {
     }
   }
 
+  /// An inode number comes again: what has that of a removed file now may be another sink's.
+  @Test(
+    arguments: plugins,
+    ["out.db-wal", "out.jsonl", "out-other.txt", "out-20260101T000000.txt", "out.txt.bak", "outside.txt"])
+  func cutsNoFileThatIsNoRotation(_ plugin: String, _ stranger: String) throws {
+    let folder = makeFolder()
+    let config = "{\"path\":\"\(folder)/out.txt\"}"
+    let first = try start(plugin, config)
+    _ = try first.write(entries(0..<5))
+    let position = try first.flush()
+    _ = try first.write(entries(5..<8))
+    first.close()
+    #expect(rename("\(folder)/out.txt", "\(folder)/\(stranger)") == 0)
+    let before = contents("\(folder)/\(stranger)")
+    let second = try start(plugin, config, at: position)
+    _ = try second.write(entries(8..<9))
+    _ = try second.flush()
+    second.close()
+    #expect(contents("\(folder)/\(stranger)") == before)
+    #expect(occurrences(of: "id-", in: contents("\(folder)/out.txt")) == 1)
+  }
+
+  @Test(
+    arguments: plugins, ["out.txt.1", "out.txt-20260101", "out-20260101T000000Z.txt", "out-20260101T000000Z-2.txt"])
+  func cutsARotationBackToThePosition(_ plugin: String, _ rotated: String) throws {
+    let folder = makeFolder()
+    let config = "{\"path\":\"\(folder)/out.txt\"}"
+    let first = try start(plugin, config)
+    _ = try first.write(entries(0..<5))
+    let position = try first.flush()
+    _ = try first.write(entries(5..<8))
+    first.close()
+    #expect(rename("\(folder)/out.txt", "\(folder)/\(rotated)") == 0)
+    let second = try start(plugin, config, at: position)
+    _ = try second.write(entries(5..<8))
+    _ = try second.flush()
+    second.close()
+    #expect(tally(folder, 0..<8).allSatisfy { $0 == 1 })
+  }
+
   @Test(arguments: plugins) func rotatesAtTheFirstWriteOfAnotherDay(_ plugin: String) throws {
     let folder = makeFolder()
     let config = "{\"path\":\"\(folder)/out.txt\",\"rotate_daily\":true}"
