@@ -7,22 +7,54 @@ extension Path {
     try checked("unlink", self) { withCString { Glibc.unlink($0) } }
     try Directory.sync(parent)
   }
+
+  /// Removes the file's name if the file is the wanted one, also if another takes its name at this very moment.
+  ///
+  /// It is renamed aside, looked at again and only then removed; another file gets its name back, or the next free one.
+  /// After a crash in between the same call ends what was begun.
+  ///
+  /// `aside`: a name in the same folder that nobody else uses.
+  package func unlink(aside name: [UInt8], if isWanted: (FileStatus) -> Bool) throws(PlatformError) {
+    let aside = parent.appending(name)
+    try settle(aside, isWanted)
+    guard let status = try existing(self), isWanted(status) else { return }
+    try renameWithoutReplacing(self, to: aside)
+    try settle(aside, isWanted)
+  }
+
+  private func settle(_ aside: Path, _ isWanted: (FileStatus) -> Bool) throws(PlatformError) {
+    guard let status = try existing(aside) else { return }
+    if isWanted(status) { return try aside.unlink() }
+    try moveFile(from: aside, intoDirectory: parent, named: lastComponent)
+  }
+
+  private func existing(_ path: Path) throws(PlatformError) -> FileStatus? {
+    do throws(PlatformError) {
+      return try FileStatus.of(path, followingLinks: false)
+    } catch {
+      guard error.isNotFound else { throw error }
+      return nil
+    }
+  }
 }
 
 /// Moves a file into a folder under its own or another name, or `name-1`, `name-2` … where that is taken; never over
 /// another file.
 ///
+/// `isWanted`: as for `moveFile(from:toFree:if:)`.
+///
 /// - Returns: where the file is now, durably.
 @discardableResult
 package func moveFile(
-  from source: Path, intoDirectory directory: Path, named newName: [UInt8]? = nil
+  from source: Path, intoDirectory directory: Path, named newName: [UInt8]? = nil,
+  if isWanted: (FileStatus) -> Bool = { _ in true }
 ) throws(PlatformError) -> Path {
   let name = newName ?? source.lastComponent
   let dot = name.lastIndex(of: UInt8(ascii: ".")) ?? name.count
   for number in 0..<100_000 {
     let free = number == 0 ? name : Array(name[..<dot]) + Array("-\(number)".utf8) + Array(name[dot...])
     do throws(PlatformError) {
-      try moveFile(from: source, toFree: directory.appending(free))
+      try moveFile(from: source, toFree: directory.appending(free), if: isWanted)
       return directory.appending(free)
     } catch .system(_, _, EEXIST) {
       continue
@@ -33,13 +65,22 @@ package func moveFile(
 
 /// Moves a file to a path that must be free; across file systems by a copy that is compared before the source goes.
 ///
-/// - Throws: `PlatformError.system` with EEXIST if the target is there. The source is intact after every error.
-package func moveFile(from source: Path, toFree target: Path) throws(PlatformError) {
+/// `isWanted`: whether what was moved is what the caller meant, and not a file that took its name at this very moment.
+///
+/// - Throws: `PlatformError.system` with EEXIST if the target is there, EAGAIN if the file was not the wanted one. The
+///   source is intact after every error.
+package func moveFile(
+  from source: Path, toFree target: Path, if isWanted: (FileStatus) -> Bool = { _ in true }
+) throws(PlatformError) {
   do throws(PlatformError) {
     try renameWithoutReplacing(source, to: target)
+    guard isWanted(try FileStatus.of(target, followingLinks: false)) else {
+      try moveFile(from: target, intoDirectory: source.parent, named: source.lastComponent)
+      throw .system(call: "move: another file took the name", path: source.displayed, errno: EAGAIN)
+    }
   } catch .system(_, _, EXDEV) {
     let copied = try copy(source, to: target)
-    guard try FileStatus.of(source, followingLinks: false) == copied else {
+    guard isWanted(copied), try FileStatus.of(source, followingLinks: false) == copied else {
       _ = target.withCString { Glibc.unlink($0) }
       throw .system(call: "move: the file changed meanwhile", path: source.displayed, errno: EAGAIN)
     }

@@ -76,6 +76,36 @@ import Testing
     #expect(Files.names(in: there.displayed) == [])
   }
 
+  /// What a writer renamed over the name in the moment between the look and the move.
+  @Test func anotherFileThatTookTheNameIsNeitherMovedNorRemoved() throws {
+    Files.write(Array("new".utf8), to: scratch("a.jpg"))
+    let target = scratch.folder("done")
+    #expect(throws: PlatformError.self) {
+      try moveFile(from: Path(scratch("a.jpg")), intoDirectory: Path(target), if: { _ in false })
+    }
+    #expect(Files.text(scratch("a.jpg")) == "new" && Files.names(in: target) == [])
+
+    var looks = 0
+    try Path(scratch("a.jpg")).unlink(aside: Array(".leaving".utf8)) { _ in
+      looks += 1
+      return looks == 1
+    }
+    #expect(Files.text(scratch("a.jpg")) == "new" && looks == 2)
+    try Path(scratch("a.jpg")).unlink(aside: Array(".leaving".utf8)) { _ in true }
+    #expect(Files.names(in: scratch.path) == ["done"])
+  }
+
+  @Test func aRemovalThatACrashCutOffIsEnded() throws {
+    for (isOurs, left) in [(true, ["a.jpg"]), (false, ["a-1.jpg", "a.jpg"])] {
+      Files.write(Array("renamed aside".utf8), to: scratch(".leaving"))
+      Files.write(Array("newer".utf8), to: scratch("a.jpg"))
+      let size = try FileStatus.of(Path(scratch(".leaving")), followingLinks: false).size
+      try Path(scratch("a.jpg")).unlink(aside: Array(".leaving".utf8)) { isOurs && $0.size == size }
+      #expect(Files.names(in: scratch.path) == left)
+      #expect(Files.text(scratch("a.jpg")) == "newer")
+    }
+  }
+
   @Test func aReservationNeverReplacesAFileAndGoesAfterAnError() throws {
     Files.write(Array("old".utf8), to: scratch("taken"))
     Files.write(Array("new".utf8), to: scratch("a.jpg"))

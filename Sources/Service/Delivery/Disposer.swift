@@ -118,10 +118,7 @@ final class Disposer: Sendable {
   /// A rename keeps inode, size and mtime; under another name, or after a copy, it is not found, which loses no file.
   private static func moved(_ arrival: Arrival, into directory: Path) -> Path? {
     let target = directory.appending(Path(arrival.path).lastComponent)
-    guard let status = try? FileStatus.of(target, followingLinks: false), status.inode == arrival.identity.inode,
-      status.device == arrival.identity.device, status.size == arrival.identity.size,
-      status.mtimeNanoseconds == arrival.identity.mtimeNanoseconds
-    else { return nil }
+    guard let status = try? FileStatus.of(target, followingLinks: false), arrival.isBehind(status) else { return nil }
     return target
   }
 
@@ -140,14 +137,14 @@ final class Disposer: Sendable {
         tally.disposed.add()
         return (arrival.id, .disposed, nil)
       case .delete:
-        if isOurs { try source.unlink() }
+        try source.unlink(aside: Array(".lookout-\(arrival.id)".utf8)) { isOurs && arrival.isBehind($0) }
         tally.disposed.add()
         return (arrival.id, .disposed, nil)
       case .move(let directory):
         if isOurs { try Directory.create(Path(directory), mode: 0o750) }
         let target =
           isOurs
-          ? try moveFile(from: source, intoDirectory: Path(directory))
+          ? try moveFile(from: source, intoDirectory: Path(directory), if: arrival.isBehind)
           : Self.moved(arrival, into: Path(directory))
         tally.disposed.add()
         return (arrival.id, .disposed, target?.bytes)
@@ -168,6 +165,14 @@ final class Disposer: Sendable {
       }
       return nil
     }
+  }
+}
+
+extension Arrival {
+  /// Whether a file is the one that arrived, under whatever name: a rename keeps inode, size and mtime.
+  func isBehind(_ status: FileStatus) -> Bool {
+    status.inode == identity.inode && status.size == identity.size
+      && status.mtimeNanoseconds == identity.mtimeNanoseconds
   }
 }
 

@@ -29,7 +29,7 @@ package struct QuarantineCell {
       }
       try AtomicFile.write(note, Array(text(source).utf8), mode: 0o640)
       do throws(PlatformError) {
-        try moveFile(from: source, toFree: target)
+        try moveFile(from: source, toFree: target, if: arrival.isBehind)
         return target
       } catch .system(_, _, 17) {
         // A copy to another file system that a crash cut off before the source went, or somebody else's file.
