@@ -60,6 +60,7 @@ struct LedgerSinkTests {
 
     #expect(try ledger.redrive(sink: "csv", now: 9) == 1)
     #expect(try ledger.redrive(sink: "json", now: 9) == 0)
+    #expect(try ledger.readyToDispose(limit: 9).map(\.arrival.id) == ["a2"], "the file waits for the letter again")
     let entries = try ledger.pending(sink: "csv", after: 2, limit: 9, byteLimit: .max)
     #expect(entries.map(\.arrivalID) == ["a3", "a4", "a1"])
     #expect(entries.last?.record == Array("record 1".utf8))

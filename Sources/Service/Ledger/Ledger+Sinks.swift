@@ -113,7 +113,7 @@ extension Ledger {
 
   /// Sends a sink's dead letters once more.
   ///
-  /// Each becomes a new record of the same arrival id at the end of its outbox, for which no file waits.
+  /// Each becomes a new record of the same arrival id at the end of its outbox. A file that has not left yet waits for it.
   ///
   /// - Returns: How many there were.
   @discardableResult
@@ -129,7 +129,14 @@ extension Ledger {
         let letter = (key: query.integer(0), arrival: query.integer(1), id: query.text(2), record: query.bytes(3))
         query.reset()
         let sequence = try enter(record: letter.record, arrival: letter.arrival, id: letter.id, now: now)
-        try enter(sequence: sequence, sink: sink, holds: false)
+        let wait = try database.statement(
+          """
+          UPDATE arrivals SET awaiting = awaiting + 1
+          WHERE key = ?1 AND state = 1 AND EXISTS (SELECT 1 FROM sinks WHERE key = ?2 AND retired = 0)
+          """, as: "hold a file for its sink")
+        try wait.bind(1, letter.arrival)
+        try wait.bind(2, sink)
+        try enter(sequence: sequence, sink: sink, holds: try wait.run() > 0)
         let delete = try database.statement("DELETE FROM dead_letters WHERE key = ?1", as: "take a dead letter")
         try delete.bind(1, letter.key)
         try delete.run()
