@@ -6,7 +6,8 @@ internal import Glibc
 
 /// Why a sink could not do what was asked; each case says what the caller should do.
 package enum SinkProcessError: Error, Equatable, CustomStringConvertible {
-  /// The host program could not be started; an installation error.
+  /// The host program could not be started: an installation error, or the system is short of processes, descriptors or
+  /// memory.
   case spawn(path: String, errno: Int32)
   /// The plugin asks to come again later; the process still serves, unless the call was `open`.
   case retry(call: String, reason: String)
@@ -23,7 +24,7 @@ package enum SinkProcessError: Error, Equatable, CustomStringConvertible {
   /// with an open sink is no such thing.
   package var isRefusal: Bool {
     switch self {
-    case .spawn: true
+    case .spawn(_, let code): ![EAGAIN, EMFILE, ENFILE, ENOMEM].contains(code)
     case .fatal(let call, _): call == "open"
     case .retry, .died, .expired, .malformed: false
     }
