@@ -1,4 +1,3 @@
-internal import CSystemd
 internal import Glibc
 internal import Synchronization
 
@@ -61,9 +60,9 @@ package enum Journal {
 
   private static let allowances = Mutex<[MessageID: Allowance]>([:])
 
-  /// Writes a line (`sd_journal_sendv`, or standard error when that is not the journal).
+  /// Writes a line, to standard error where that is not the journal.
   ///
-  /// Any thread.
+  /// Any thread; one that the journal does not take at once is counted and told with the next of its kind.
   ///
   /// `fields`: names in capitals, values of any text; they can be searched by `journalctl NAME=value`.
   package static func log(
@@ -72,12 +71,13 @@ package enum Journal {
     guard let suppressed = admit(id) else { return }
     let text = Path.escape(Array((suppressed > 0 ? "\(message) (\(suppressed) such lines not shown)" : message).utf8))
     if isConnected {
-      send(
-        [
-          ("MESSAGE", text), ("PRIORITY", "\(level.rawValue)"), ("MESSAGE_ID", id.rawValue),
-          ("SYSLOG_IDENTIFIER", "lookoutd"),
-        ]
-          + fields)
+      let entry = [
+        ("MESSAGE", text), ("PRIORITY", "\(level.rawValue)"), ("MESSAGE_ID", id.rawValue),
+        ("SYSLOG_IDENTIFIER", "lookoutd"),
+      ]
+      if !socket.send(entry + fields) {
+        allowances.withLock { $0[id, default: Allowance()].suppressed += suppressed + 1 }
+      }
     } else {
       let rest = fields.map { " \($0.0)=\(Path.escape(Array($0.1.utf8)))" }.joined()
       let line = Array("lookoutd: \(level.word): \(text)\(rest)\n".utf8)
@@ -113,10 +113,5 @@ package enum Journal {
     return String(cString: stream) == "\(status.st_dev):\(status.st_ino)"
   }()
 
-  private static func send(_ fields: [(String, String)]) {
-    let lines = fields.map { strdup("\($0.0)=\($0.1)") }
-    defer { for line in lines { free(line) } }
-    let vectors = lines.map { iovec(iov_base: $0, iov_len: $0.map { strlen($0) } ?? 0) }
-    sd_journal_sendv(vectors, Int32(vectors.count))
-  }
+  private static let socket = JournalSocket()
 }
