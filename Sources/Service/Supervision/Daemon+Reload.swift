@@ -2,7 +2,9 @@ internal import Platform
 
 extension Daemon {
   /// Takes over the configuration file as it is now, or goes on as before.
-  func reload() {
+  ///
+  /// - Returns: whether the service goes on; without a pipeline it has to start anew.
+  func reload() -> Bool {
     Notify.reloading()
     let tell = operations.beginReload()
     http.show(.reloading)
@@ -24,13 +26,17 @@ extension Daemon {
       Journal.log(.notice, "reloaded \(configurationPath)", id: .reloaded)
       tell(.success(()))
     } catch {
+      let outcome =
+        hasPipeline ? "reload refused, everything goes on as before" : "reload failed, the service has to start anew"
       for line in "\(error)".split(separator: "\n") {
-        Journal.log(.error, "reload refused, everything goes on as before: \(line)", id: .reloadRefused)
+        Journal.log(.error, "\(outcome): \(line)", id: .reloadRefused)
       }
       tell(.failure(.refused("\(error)")))
     }
+    guard hasPipeline else { return false }
     http.show(.serving)
     Notify.ready(status: status())
+    return true
   }
 
   /// What was opened at the start cannot be somewhere else now.
@@ -44,6 +50,7 @@ extension Daemon {
   private func rebuild(_ new: Configuration, _ models: [String: LoadedModel], _ memory: MemoryPlan) throws {
     let old = configuration
     let (oldModels, oldMemory) = (ground.shelf.all, ground.memory)
+    hasPipeline = false
     try suspend()
     do {
       try build(new, models, memory)
@@ -60,7 +67,7 @@ extension Daemon {
     let deadline = Clock.monotonicNanoseconds() + Int64(configuration.daemon.stopTimeoutSeconds) * 1_000_000_000
     let hasEnded = attending(until: deadline, giveUp: { pipeline.abort() }, { pipeline.drain(delivering: false) })
     guard hasEnded else {
-      throw .state(reason: "a stage did not end, maybe as a file system does not answer; restart the service")
+      throw .state(reason: "a stage did not end, maybe as a file system does not answer")
     }
   }
 
@@ -83,6 +90,7 @@ extension Daemon {
     pipeline = made
     operations.replace(made, memoryBoundBytes: memory.totalBytes)
     made.start()
+    hasPipeline = true
   }
 
   // MARK: Models

@@ -20,6 +20,8 @@ package final class Daemon {
   /// The door for everybody outside the main thread.
   package let operations: Operations
   var modelFiles = ModelFiles()
+  /// False once a reload ended one pipeline and could not start another.
+  var hasPipeline = true
   private var stalls: StallDetector
   private let watchdogInterval = Notify.watchdogInterval
   private var nextWatchdog: Int64 = 0
@@ -123,7 +125,8 @@ package final class Daemon {
 
   /// Serves until a signal to stop, and drains.
   ///
-  /// - Returns: the exit status: 0, or 75 (EX_TEMPFAIL) when the time to drain ran out and the ledger keeps the rest.
+  /// - Returns: the exit status: 0, or 75 (EX_TEMPFAIL) when the time to drain ran out and the ledger keeps the rest, or
+  ///   when a reload left no pipeline; systemd starts the service anew then.
   package func serve() -> Int32 {
     pipeline.start()
     http.show(.serving)
@@ -132,7 +135,7 @@ package final class Daemon {
     while true {
       if let signal = SignalSet.wait(for: .milliseconds(500)) {
         switch signal {
-        case .hangUp: reload()
+        case .hangUp: if !reload() { return 75 }
         case .terminate, .interrupt: return stop()
         case .user1: Journal.log(.notice, status(), id: .status)
         }

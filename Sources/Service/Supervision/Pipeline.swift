@@ -145,7 +145,10 @@ final class Pipeline: Sendable {
 
   /// Starts all other stages and returns when every watch is armed, or its file system lets it wait too long.
   func start() {
-    let resumed = Dictionary(grouping: admissible((try? ground.ledger.unfinished()) ?? []), by: \.watch)
+    let unfinished = ground.ledger.patiently(disposer.heartbeat, until: { aborted.isSet }) { () throws(LedgerError) in
+      try ground.ledger.unfinished()
+    }
+    let resumed = Dictionary(grouping: admissible(unfinished ?? []), by: \.watch)
     let armed = watchers.map { _ in Bell() }
     threads.withLock { threads in
       threads.dispose = OwnedThread(name: "dispose") { [disposer] in disposer.run() }

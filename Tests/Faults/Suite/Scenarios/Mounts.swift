@@ -141,6 +141,7 @@ extension Scenario {
     remote.name = "remote"
     remote.path = mount
     site.watches.append(remote)
+    site.stopTimeoutSeconds = 2
     site.configure()
     site.service.watchdogSeconds = 4
     site.service.isRestarted = false
@@ -176,6 +177,7 @@ extension Scenario {
     }
     bench.check(site.service.watchdogAborts == 0, "the watchdog ended a service that only waits for a file system")
     bench.figure("slowest local result while another hangs", Bench.text(slowest) + " s")
+    reloadWhileOneHangs(site, bench)
     kill(server, SIGCONT)
     for name in Files.names(in: source) {
       guard let bytes = Files.read("\(source)/\(name)") else { continue }
@@ -188,5 +190,25 @@ extension Scenario {
     bench.settle(site, within: 60, "after the file system answers again")
     bench.stop(site)
     bench.blame(site.oracle.violations())
+  }
+
+  /// A reload cannot end the stage that waits for the file system: the service starts anew, and other folders go on.
+  private static func reloadWhileOneHangs(_ site: Site, _ bench: Bench) {
+    site.service.isRestarted = true
+    site.watches[0].settleMilliseconds += 50
+    site.configure()
+    let start = Bench.seconds()
+    site.service.signal(SIGHUP)
+    bench.check(
+      site.service.tend(until: { site.service.deaths > 0 && site.service.isReady }, within: 60),
+      "no other daemon after a reload that cannot end", log: site.service.log)
+    bench.check(site.service.lastDeath == 75, "the reload ended the daemon with \(site.service.lastDeath)")
+    bench.figure("reload while another hangs: ready anew after", Bench.text(Bench.seconds() - start) + " s")
+    let before = site.rowsInArchive()
+    site.handOver(2)
+    bench.check(
+      site.service.tend(until: { site.rowsInArchive() >= before + 2 }, within: 15),
+      "the local folder stands still after a reload while another file system hangs", log: site.service.log)
+    site.service.isRestarted = false
   }
 }
