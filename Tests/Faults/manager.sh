@@ -69,11 +69,28 @@ echo "figure all answered with the journal stopped after = $(since "$start") s"
 kill -CONT "$journald"
 echo "fault 1"
 check "active with the journal stopped" active "$(systemctl is-active lookout)"
-echo "figure restarts by the manager = $(systemctl show -P NRestarts lookout)"
 check "aborts by the watchdog" 0 "$(journalctl -b -u lookout --no-pager | grep -c 'Watchdog timeout')"
+check "restarts by the manager" 0 "$(systemctl show -P NRestarts lookout)"
 start=$(now)
 systemctl stop lookout
 echo "figure last stop = $(since "$start") s"
 [ "$(systemctl show -P Result lookout)" = success ] || journalctl -b -u lookout -n 40 --no-pager
 check "result of the last stop" success "$(systemctl show -P Result lookout)"
+
+# A daemon that stands still: the manager's watchdog ends it and starts another, which answers.
+install -d /run/systemd/system/lookout.service.d
+printf '[Service]\nWatchdogSec=4\n' >/run/systemd/system/lookout.service.d/watchdog.conf
+systemctl daemon-reload
+systemctl start lookout
+start=$(now)
+kill -STOP "$(systemctl show -P MainPID lookout)"
+end=$(($(date +%s) + 60))
+while [ "$(systemctl show -P NRestarts lookout)" = 0 ] && [ "$(date +%s)" -lt "$end" ]; do sleep 0.2; done
+echo "figure another daemon after one stood still at WatchdogSec=4 = $(since "$start") s"
+check "restarts of a daemon that stood still" 1 "$(systemctl show -P NRestarts lookout)"
+journalctl --sync
+check "aborts by the watchdog" 1 "$(journalctl -b -u lookout --no-pager | grep -c 'Watchdog timeout')"
+echo "fault 1"
+systemctl stop lookout
+check "result after a daemon stood still" success "$(systemctl show -P Result lookout)"
 echo "done"

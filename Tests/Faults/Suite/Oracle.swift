@@ -86,7 +86,6 @@ package final class Oracle {
   /// Everything that breaks the promise now; empty when every obligation is met.
   package func violations() -> [String] {
     var found: [String] = []
-    var refusedRows: [String: Set<[UInt8]>] = [:]
     var contents: [String: (sink: String, row: SinkRow)] = [:]
     var idsBySink: [String: Set<String>] = [:]
     for sink in sinks {
@@ -94,6 +93,7 @@ package final class Oracle {
       found += torn.map { "torn: \($0)" }
       var ids: Set<String> = []
       var counts: [Key: Int] = [:]
+      var refused: [[UInt8]: Int] = [:]
       for row in rows {
         if !ids.insert(row.id).inserted { found.append("doubled: \(sink.name) has \(row.id) twice") }
         if let other = contents[row.id], other.row != row {
@@ -104,11 +104,11 @@ package final class Oracle {
           if let fault = fault(of: row, in: sink.name) { found.append(fault) }
           counts[Key(path: row.path, digest: row.sha256), default: 0] += 1
         } else {
-          refusedRows[sink.name, default: []].insert(row.path)
+          refused[row.path, default: 0] += 1
         }
       }
       idsBySink[sink.name] = ids
-      found += amiss(in: sink.name, counts, refused: refusedRows[sink.name] ?? [])
+      found += amiss(in: sink.name, counts) + amiss(in: sink.name, refused: refused)
     }
     let strict = sinks.filter { !sinksThatReject.contains($0.name) }
     for sink in strict.dropFirst() {
@@ -138,23 +138,38 @@ package final class Oracle {
   }
 
   /// Which obligations a sink does not meet.
-  private func amiss(in sink: String, _ counts: [Key: Int], refused: Set<[UInt8]>) -> [String] {
+  private func amiss(in sink: String, _ counts: [Key: Int]) -> [String] {
     var found: [String] = []
-    for (key, obligation) in obligations {
+    for (key, obligation) in obligations where obligation.fate == .answered {
       let path = String(decoding: key.path, as: UTF8.self)
-      switch obligation.fate {
-      case .answered:
-        let count = counts[key, default: 0]
-        if count < obligation.times.lowerBound, !sinksThatReject.contains(sink) {
-          found.append("lost: \(sink) has \(count) of \(obligation.times.lowerBound) for \(obligation.number) \(path)")
-        } else if count > obligation.times.upperBound {
-          found.append("doubled: \(sink) has \(count) for \(obligation.number) \(path)")
-        }
-      case .refused:
-        if !refused.contains(key.path) { found.append("lost: \(sink) has no record of the refused \(path)") }
+      let count = counts[key, default: 0]
+      if count < obligation.times.lowerBound, !sinksThatReject.contains(sink) {
+        found.append("lost: \(sink) has \(count) of \(obligation.times.lowerBound) for \(obligation.number) \(path)")
+      } else if count > obligation.times.upperBound {
+        found.append("doubled: \(sink) has \(count) for \(obligation.number) \(path)")
       }
     }
     return found
+  }
+
+  /// The same of the refusals, which are told by path: a file may be refused before it is hashed.
+  private func amiss(in sink: String, refused counts: [[UInt8]: Int]) -> [String] {
+    var due: [[UInt8]: ClosedRange<Int>] = [:]
+    for (key, obligation) in obligations where obligation.fate == .refused {
+      let others = due[key.path] ?? 0...0
+      due[key.path] = (others.lowerBound + 1)...(others.upperBound + obligation.times.upperBound)
+    }
+    let doubled = counts.compactMap { path, count -> String? in
+      let most = due[path]?.upperBound ?? 0
+      guard count > most else { return nil }
+      let name = String(decoding: path, as: UTF8.self)
+      return "invented: \(sink) says \(count) times, not \(most), that \(name) is refused"
+    }
+    let missing = due.compactMap { path, times -> String? in
+      guard counts[path, default: 0] < times.lowerBound, !sinksThatReject.contains(sink) else { return nil }
+      return "lost: \(sink) has no record of the refused \(String(decoding: path, as: UTF8.self))"
+    }
+    return doubled + missing
   }
 
   /// Sources that are nowhere, and refused ones that do not lie in quarantine with a reason.
@@ -172,6 +187,11 @@ package final class Oracle {
       doneFolders.flatMap { folder in Files.names(in: folder).compactMap { Self.digest(of: "\(folder)/\($0)") } })
     for (key, obligation) in obligations where obligation.fate == .refused && !quarantined.contains(key.digest) {
       found.append("lost: \(String(decoding: key.path, as: UTF8.self)) is not in quarantine with a reason")
+    }
+    let refused = Set(obligations.filter { $0.value.fate == .refused }.map(\.key.digest))
+    for (key, obligation) in obligations
+    where obligation.fate == .answered && quarantined.contains(key.digest) && !refused.contains(key.digest) {
+      found.append("innocent: \(String(decoding: key.path, as: UTF8.self)) is answered and lies in quarantine")
     }
     for key in absent.keys where !quarantined.contains(key.digest) && !done.contains(key.digest) {
       found.append("lost: the bytes of \(String(decoding: key.path, as: UTF8.self)) are nowhere")

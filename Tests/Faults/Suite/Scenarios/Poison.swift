@@ -53,6 +53,7 @@ extension Scenario {
     let took = bench.settle(site, within: 120, "a picture that turns for ever")
     bench.happened(site.control.poisoned)
     bench.check(site.service.deaths <= 2, "\(site.service.deaths) deaths of one picture")
+    bench.check(site.service.watchdogAborts > 0, "the watchdog never fired on a decoder that turns for ever")
     bench.check(
       site.service.tend(until: { site.service.lines(containing: "loop.jpg is quarantined") == 1 }, within: 5),
       "the journal does not name the culprit",
