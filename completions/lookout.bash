@@ -49,7 +49,7 @@ _lookout() {
   import) words="--architecture --labels --half -o" ;;
   inspect) words="--json" ;;
   bench)
-    words="machine engine layers decode pipeline start latency memory training --model --photos --count --scratch --batch"
+    words="machine engine layers algorithms decode pipeline start latency memory training --model --photos --count --scratch --batch"
     words="$words --threads --seconds --rounds --json"
     ;;
   esac

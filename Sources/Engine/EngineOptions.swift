@@ -16,17 +16,21 @@ package struct EngineOptions: Sendable {
   package var instructionSet: InstructionSet
   /// How many images a run will usually have; the choice of algorithms depends on it, no answer does.
   package var expectedBatch: Int
+  /// The fastest algorithm of convolutions by `ConvolutionProblem.key`; rules choose for those that are missing.
+  package var measured: [String: ConvolutionAlgorithm]
   /// Names one algorithm for all convolutions that it can compute; for tests and measurements.
   package var forcedAlgorithm: ConvolutionAlgorithm?
 
   package init(
     products: Products = .automatic, isExact: Bool = false, instructionSet: InstructionSet = .best,
-    expectedBatch: Int = 8, forcedAlgorithm: ConvolutionAlgorithm? = nil
+    expectedBatch: Int = 8, measured: [String: ConvolutionAlgorithm] = [:],
+    forcedAlgorithm: ConvolutionAlgorithm? = nil
   ) {
     self.products = products
     self.isExact = isExact
     self.instructionSet = instructionSet
     self.expectedBatch = expectedBatch
+    self.measured = measured
     self.forcedAlgorithm = forcedAlgorithm
   }
 

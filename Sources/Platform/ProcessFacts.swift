@@ -1,7 +1,14 @@
 internal import Glibc
 
-/// What the process has used of the processors.
+/// The processors, and what the process has used of them.
 package enum Processor {
+  /// What the first one calls itself (`/proc/cpuinfo`); empty where it does not say.
+  package static var name: String {
+    let facts = String(decoding: (try? AtomicFile.read(Path("/proc/cpuinfo"), limit: 4 << 20)) ?? [], as: UTF8.self)
+    let line = facts.split(separator: "\n").first { $0.hasPrefix("model name") }
+    return line?.split(separator: ":", maxSplits: 1).last.map { String($0.drop { $0 == " " }) } ?? ""
+  }
+
   /// User and system time of all threads in seconds (`getrusage`).
   package static func seconds() -> Double {
     var usage = rusage()

@@ -42,12 +42,14 @@ struct ConfigurationTests {
   }
 
   @Test func readsHowANetworkIsComputed() throws {
-    let document = Self.document(["file = \"$/model\"": "file = \"$/model\"\nengine = \"openblas\"\nexact = true"])
+    let keys = "engine = \"openblas\"\nexact = true\nalgorithm = \"winograd2\""
+    let document = Self.document(["file = \"$/model\"": "file = \"$/model\"\n\(keys)"])
       .replacing("$", with: scratch.path)
     let model = try #require(
       Configuration.parse(Array(document.utf8), file: "lookout.toml").models.first { $0.name == "default" })
-    #expect(model.engineOptions.products == .openBLAS && model.engineOptions.isExact)
-    #expect(model.engineOptions.expectedBatch == model.maxBatch)
+    let options = model.engineOptions(measured: ["x": .product])
+    #expect(options.products == .openBLAS && options.isExact && options.expectedBatch == model.maxBatch)
+    #expect(options.forcedAlgorithm == .winograd2 && options.measured.isEmpty)
   }
 
   /// A valid document in which single lines can be replaced.

@@ -10,6 +10,8 @@ package final class CompiledNetwork: Sendable {
   /// Whether the answers are probabilities already.
   package let endsInSoftmax: Bool
   let steps: [Step]
+  /// The convolutions that several algorithms may compute, in their order, each kind once.
+  package let problems: [ConvolutionProblem]
   /// By number; 0 is the picture.
   let values: [Value]
   let outputValue: Int
@@ -28,6 +30,11 @@ package final class CompiledNetwork: Sendable {
     if options.wantsMatrixLibrary { try MatrixLibrary.prove() }
     var drafts = try Draft(graph: graph, source: source)
     try drafts.build(fusesDepthwise: options.products != .openBLAS)
+    var known: Set<String> = []
+    problems = drafts.steps.compactMap { step in
+      guard case .convolution(let draft) = step.operation else { return nil }
+      return ConvolutionProblem(draft.step, options)
+    }.filter { known.insert($0.key).inserted }
     let packing = Packing(drafts, source, options)
     steps = try packing.steps(lanes, alongside: work)
     inputShape = graph.inputShape

@@ -169,8 +169,17 @@ struct Packing<Source: TensorSource> {
 
 /// Which algorithm a convolution takes.
 enum AlgorithmChoice {
-  /// By rules: the fewest multiplications, transforms counted with them.
+  /// The one that was the fastest when it was measured, else by rules.
   static func of(_ step: ConvolutionStep, _ options: EngineOptions) -> ConvolutionAlgorithm {
+    guard !options.measured.isEmpty, let problem = ConvolutionProblem(step, options),
+      let measured = options.measured[problem.key], problem.candidates.contains(measured),
+      !measured.isLibrary || (try? MatrixLibrary.prove()) != nil
+    else { return estimated(step, options) }
+    return measured
+  }
+
+  /// By rules: the fewest multiplications, transforms counted with them.
+  static func estimated(_ step: ConvolutionStep, _ options: EngineOptions) -> ConvolutionAlgorithm {
     let allowed = step.algorithms(options)
     let candidates = options.products == .automatic ? allowed.filter { !$0.isLibrary } : allowed
     let costs = (candidates.isEmpty ? allowed : candidates).map { (algorithm: $0, cost: cost($0, step, options)) }

@@ -17,19 +17,24 @@ package struct Segment: Equatable {
         let value = network.values[number]
         return sum + value.paddedChannels * value.shape.h * value.shape.w
       }
-      return min(batchCapacity, max(1, cacheBytes / (4 * max(1, floats))))
+      return images(exchanging: floats, batchCapacity: batchCapacity, cacheBytes: cacheBytes)
     }
     for index in fitting.indices.reversed().dropFirst() { fitting[index] = min(fitting[index], fitting[index + 1]) }
     var segments: [Segment] = []
     for (index, images) in fitting.enumerated() {
-      // Powers of two, so that few cuts are made.
-      let rounded = images == batchCapacity ? images : 1 << (Int.bitWidth - 1 - images.leadingZeroBitCount)
-      if let last = segments.last, last.images == rounded {
+      if let last = segments.last, last.images == images {
         segments[segments.count - 1].steps = last.steps.lowerBound..<(index + 1)
       } else {
-        segments.append(Segment(steps: index..<(index + 1), images: rounded))
+        segments.append(Segment(steps: index..<(index + 1), images: images))
       }
     }
     return segments
+  }
+
+  /// How many images may pass where a step reads and writes so many floats of each: all, or a power of two, so that few
+  /// cuts are made.
+  static func images(exchanging floats: Int, batchCapacity: Int, cacheBytes: Int) -> Int {
+    let fitting = max(1, cacheBytes / (4 * max(1, floats)))
+    return fitting >= batchCapacity ? batchCapacity : 1 << (Int.bitWidth - 1 - fitting.leadingZeroBitCount)
   }
 }

@@ -100,7 +100,8 @@ struct ConfigurationReader {
       maxDelayMilliseconds: reader.integer("max_delay_ms", default: 100, in: 0...10_000),
       precision: reader.choice("precision", default: Precision.automatic),
       products: reader.choice("engine", default: EngineOptions.Products.automatic),
-      isExact: reader.boolean("exact", default: false))
+      isExact: reader.boolean("exact", default: false),
+      algorithm: reader.choice("algorithm", default: ModelSettings.Algorithm.automatic))
     problems += reader.finish()
     return settings
   }

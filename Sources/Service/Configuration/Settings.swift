@@ -34,10 +34,22 @@ package struct ModelSettings: Equatable, Sendable {
   package var precision = Precision.automatic
   package var products = EngineOptions.Products.automatic
   package var isExact = false
+  package var algorithm = Algorithm.automatic
 
-  /// How the model's network is to be computed.
-  package var engineOptions: EngineOptions {
-    EngineOptions(products: products, isExact: isExact, expectedBatch: maxBatch)
+  /// How convolutions of 3×3 are computed.
+  package enum Algorithm: String, CaseIterable, Sendable {
+    /// By what was the fastest on this machine, else by rules.
+    case automatic = "auto"
+    case rules
+    case product, winograd2, winograd4
+  }
+
+  /// How the model's network is to be computed; `measured`: what this machine knows of algorithms.
+  package func engineOptions(measured: [String: ConvolutionAlgorithm] = [:]) -> EngineOptions {
+    EngineOptions(
+      products: products, isExact: isExact, expectedBatch: maxBatch,
+      measured: algorithm == .automatic ? measured : [:],
+      forcedAlgorithm: ConvolutionAlgorithm(rawValue: algorithm.rawValue))
   }
 
   /// How many decoded pictures may be in memory: a batch for each classifier, and two for each decoder beside it.

@@ -32,9 +32,12 @@ package final class LoadedModel: Sendable {
   /// Opens, validates and compiles a weights file, and proves it on its canary.
   ///
   /// `slotCount`: how many decoded pictures may be in memory at once. `loaders`: how many threads make the network ready.
+  /// `measured`: what this machine knows of algorithms.
   ///
   /// - Throws: `ServiceError.model` naming the file and what is wrong; nothing else is changed by a bad file.
-  package init(settings: ModelSettings, slotCount: Int, loaders: Int = 1) throws(ServiceError) {
+  package init(
+    settings: ModelSettings, slotCount: Int, loaders: Int = 1, measured: [String: ConvolutionAlgorithm] = [:]
+  ) throws(ServiceError) {
     var place = settings.file
     do {
       // From a copy, as a writer may cut the file short at any time, which ends a process that has it mapped.
@@ -44,7 +47,7 @@ package final class LoadedModel: Sendable {
       let pool = LanePool(count: loaders, name: "load")
       let weights: WeightsFile
       (weights, network) = try WeightsFile.load(
-        path: snapshot.path, precision: settings.precision, options: settings.engineOptions,
+        path: snapshot.path, precision: settings.precision, options: settings.engineOptions(measured: measured),
         lanes: LaneGroup(count: pool.count, run: pool.run, synchronize: pool.synchronize))
       weightBytes = network.weightBytes
       preprocessing = try Preprocessing(json: weights.preprocessingJSON)
@@ -75,6 +78,9 @@ package final class LoadedModel: Sendable {
 }
 
 extension LoadedModel {
+  /// The convolutions of a network in floats that several algorithms may compute.
+  var problems: [ConvolutionProblem] { (network as? CompiledNetwork)?.problems ?? [] }
+
   /// What the model costs.
   var cost: MemoryPlan.Model {
     MemoryPlan.Model(

@@ -12,7 +12,7 @@ extension Daemon {
       let new = try Configuration.load(path: configurationPath)
       try refuseMoves(in: new)
       let listeners = try http.prepare(new)
-      let models = try Self.load(new, inService: ground.shelf.all)
+      let models = try Self.load(new, measured: ground.algorithms.measured, inService: ground.shelf.all)
       let memory = try Self.memory(new, models)
       if new.isSame(exceptModels: configuration) {
         ground.shelf.replace(by: models)
@@ -124,7 +124,8 @@ extension Daemon {
   private func takeOver(_ settings: ModelSettings) {
     do {
       let model = try LoadedModel(
-        settings: settings, slotCount: settings.slotCount(workers: configuration.daemon.workers))
+        settings: settings, slotCount: settings.slotCount(workers: configuration.daemon.workers),
+        measured: ground.algorithms.measured)
       var models = ground.shelf.all
       models[settings.name] = model
       _ = try Self.memory(configuration, models)

@@ -50,8 +50,10 @@ package final class Daemon {
     try Self.countStrikes(of: report.culprits, in: ledger, recorderPath: recorderPath)
     let recorder = try FlightRecorder(path: recorderPath, slots: configuration.slotsInHand)
     recorder.markFaults()
-    let models = try Self.load(configuration)
+    let algorithms = AlgorithmBook(stateDir: state)
+    let models = try Self.load(configuration, measured: algorithms.measured)
     ground = Pipeline.Ground(
+      algorithms: algorithms,
       ledger: ledger, recorder: recorder, tally: Tally(), shelf: ModelShelf(models),
       launch: SinkLaunch(hostPath: hostPath, pluginDirectories: configuration.daemon.pluginDirs),
       memory: try Self.memory(configuration, models), unheard: report.unheard)
@@ -84,7 +86,8 @@ package final class Daemon {
 
   /// Loads what a configuration wants; a model that is in service under the same settings and file is used again.
   static func load(
-    _ configuration: Configuration, inService: [String: LoadedModel] = [:]
+    _ configuration: Configuration, measured: [String: ConvolutionAlgorithm],
+    inService: [String: LoadedModel] = [:]
   ) throws(ServiceError) -> [String: LoadedModel] {
     var models: [String: LoadedModel] = [:]
     for settings in configuration.models {
@@ -95,7 +98,7 @@ package final class Daemon {
         models[settings.name] = model
       } else {
         models[settings.name] = try LoadedModel(
-          settings: settings, slotCount: slots, loaders: configuration.daemon.workers)
+          settings: settings, slotCount: slots, loaders: configuration.daemon.workers, measured: measured)
       }
     }
     return models

@@ -10,6 +10,7 @@ internal import Synchronization
 final class Pipeline: Sendable {
   /// What outlives a pipeline.
   struct Ground: Sendable {
+    let algorithms: AlgorithmBook
     let ledger: Ledger
     var recorder: FlightRecorder
     let tally: Tally
@@ -75,7 +76,9 @@ final class Pipeline: Sendable {
         return watcher.heartbeat.absence(now: Clock.monotonicNanoseconds()) < Self.absenceNanoseconds
       })
     self.disposer = disposer
-    upkeep = Upkeep(ledger: ground.ledger, retentionSeconds: configuration.daemon.retentionSeconds)
+    upkeep = Upkeep(
+      ledger: ground.ledger, retentionSeconds: configuration.daemon.retentionSeconds, algorithms: ground.algorithms,
+      problems: { ground.shelf.all.values.flatMap(\.problems) })
     let sinks = configuration.sinks.map {
       SinkWorker(
         settings: $0, ledger: ground.ledger, launch: ground.launch, tally: ground.tally.sink($0.name),

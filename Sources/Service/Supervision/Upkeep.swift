@@ -1,22 +1,34 @@
+internal import Engine
 internal import Platform
 internal import Synchronization
 
-/// Learns at the start what the ledger has answered, and forgets what it need not know any longer, on a thread `upkeep`
-/// of its own, in small steps.
+/// Learns at the start what the ledger has answered and how fast the machine computes, and forgets what need not be known
+/// any longer, on a thread `upkeep` of its own, in small steps.
 final class Upkeep: Sendable {
   private static let firstAfter = Duration.seconds(60)
   private static let period = Duration.seconds(3600)
   /// Between two steps: the upkeep takes at most about a tenth of the ledger's time.
   private static let rest = Duration.milliseconds(20)
 
+  /// Before each convolution, so that measuring takes no more than about a tenth of a processor.
+  private static let restOfMeasuring = Duration.milliseconds(500)
+
   private let ledger: Ledger
   private let retentionNanoseconds: Int64
+  private let algorithms: AlgorithmBook
+  private let problems: @Sendable () -> [ConvolutionProblem]
   private let isEnding = Flag()
   private let bell = Bell()
   let heartbeat = Heartbeat(name: "upkeep")
 
-  init(ledger: Ledger, retentionSeconds: Int) {
+  /// `problems`: the convolutions of the models in service.
+  init(
+    ledger: Ledger, retentionSeconds: Int, algorithms: AlgorithmBook,
+    problems: @escaping @Sendable () -> [ConvolutionProblem]
+  ) {
     self.ledger = ledger
+    self.algorithms = algorithms
+    self.problems = problems
     retentionNanoseconds = Int64(clamping: retentionSeconds).multipliedReportingOverflow(by: 1_000_000_000).partialValue
   }
 
@@ -33,6 +45,13 @@ final class Upkeep: Sendable {
     var wait = Self.firstAfter
     heartbeat.begin()
     _ = try? ledger.rememberAnswers(pause: { !isEnding.isSet })
+    heartbeat.rest()
+    algorithms.measure(problems()) {
+      heartbeat.rest()
+      bell.wait(for: Self.restOfMeasuring)
+      heartbeat.begin()
+      return !isEnding.isSet
+    }
     heartbeat.rest()
     while true {
       bell.wait(for: wait)

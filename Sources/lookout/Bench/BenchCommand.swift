@@ -7,7 +7,7 @@ internal import Platform
 struct BenchCommand {
   private static let kinds = ["machine", "engine", "decode", "pipeline", "start", "latency", "memory"]
   /// Measured when they are asked for by name.
-  private static let details = ["layers"]
+  private static let details = ["layers", "algorithms"]
   private let wanted: [String]
   private let isJSON: Bool
   private let models: [String]
@@ -73,7 +73,7 @@ struct BenchCommand {
       if isJSON { print(String(decoding: measurement.json, as: UTF8.self)) }
     }
     if wanted.contains("machine") { for threads in threads { take(try compute.machine(threads: threads)) } }
-    for path in wanted.contains(where: ["engine", "layers", "decode"].contains) ? models : [] {
+    for path in wanted.contains(where: ["engine", "layers", "algorithms", "decode"].contains) ? models : [] {
       let model = try PictureModel(path: path)
       if wanted.contains("engine") {
         for batch in batches {
@@ -82,6 +82,9 @@ struct BenchCommand {
       }
       if wanted.contains("layers") {
         for batch in batches { for layer in try compute.layers(model, batch: batch) { take(layer) } }
+      }
+      if wanted.contains("algorithms") {
+        for algorithm in try compute.algorithms(model) { take(algorithm) }
       }
       if wanted.contains("decode") {
         for isFull in [false, true] { take(try compute.decode(BenchPhotos(photos), model, isFull: isFull)) }

@@ -48,6 +48,29 @@ struct ComputeBenches {
     }
   }
 
+  /// What each algorithm takes of an image's processor time on one thread, for each convolution where there is a choice.
+  func algorithms(_ model: PictureModel) throws(Failure) -> [Measurement] {
+    guard let network = model.network as? CompiledNetwork else {
+      throw .usage("algorithms are measured of networks in fp32, and \(model.name) was quantized")
+    }
+    var all: [Measurement] = []
+    for problem in network.problems {
+      let times: [Double]
+      do throws(EngineError) {
+        times = try problem.times(budget: seconds * 1e6) { Double(Clock.threadNanoseconds()) / 1000 }
+      } catch {
+        throw .data("\(model.name): \(error)")
+      }
+      for (algorithm, time) in zip(problem.candidates, times) {
+        all.append(
+          Measurement(
+            "algorithm", [("convolution", problem.key), ("algorithm", algorithm.rawValue)], unit: "µs/image",
+            samples: [time / Double(problem.images)]))
+      }
+    }
+    return all
+  }
+
   /// Photos a second on one thread, from bytes in memory to the network's input.
   func decode(_ photos: BenchPhotos, _ model: PictureModel, isFull: Bool) throws(Failure) -> Measurement {
     let preparer = Preparer(model.preprocessing, photos.photos, isFull: isFull)
