@@ -126,7 +126,10 @@ struct OptimisationTests {
   @Test func earlyStoppingWaitsAsLongAsItMay() {
     var stopping = EarlyStopping(patience: 2)
     var answers: [Bool] = []
-    for loss in [3.0, 2.0, 2.5, 2.1, 2.0] { answers.append(stopping.shouldStop(after: loss)) }
+    for loss in [3.0, 2.0, 2.5, 2.1, 2.0] {
+      stopping.add(loss)
+      answers.append(stopping.isOver)
+    }
     #expect(answers == [false, false, false, false, true])
   }
 }

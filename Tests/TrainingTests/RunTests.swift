@@ -7,36 +7,11 @@ import Training
 
 /// Whole runs on scikit-learn's handwritten digits.
 struct RunTests {
-  private let scratch = Scratch()
-
-  private func recipe(_ more: String = "", name: String = "run") throws -> Recipe {
-    scratch.folder(name)
-    let text = """
-      [data]
-      train = "\(Fixture.folder)/digits"
-      validation = "\(Fixture.folder)/digits"
-      [model]
-      architecture = "lenet5"
-      normalisation = "data"
-      [optimizer]
-      kind = "adam"
-      learning_rate = 0.002
-      [output]
-      folder = "\(scratch(name))"
-      tensorboard = false
-      contact_sheet = 0
-      \(more)
-      """
-    return try Recipe.read(Array(text.utf8), file: "recipe", flags: [])
-  }
-
-  /// The bits of weights and statistics.
-  private func bits(_ run: TrainingRun) -> [UInt32] {
-    (0..<run.weights.count).map { run.weights.values[$0].bitPattern }
-  }
+  private let runs = Runs()
+  private var scratch: Scratch { runs.scratch }
 
   @Test func leNetLearnsDigits() throws {
-    let recipe = try recipe(
+    let recipe = try runs.digits(
       """
       [train]
       epochs = 16
@@ -80,9 +55,9 @@ struct RunTests {
       horizontal_flip = 0.5
       mixup_alpha = 0.2
       """
-    let whole = try TrainingRun(try recipe(settings, name: "whole"), provenance: "a test")
+    let whole = try TrainingRun(try runs.digits(settings, name: "whole"), provenance: "a test")
     _ = try whole.run(stop: StopRequest()) { _ in }
-    let recipe = try recipe(settings, name: "parts")
+    let recipe = try runs.digits(settings, name: "parts")
     let first = try TrainingRun(recipe, provenance: "a test")
     let stop = StopRequest()
     var seen = 0
@@ -95,22 +70,22 @@ struct RunTests {
     let second = try TrainingRun(recipe, provenance: "a test")
     #expect(try second.resume())
     #expect(try second.run(stop: StopRequest()) { _ in } == .finished)
-    #expect(bits(second) == bits(whole))
+    #expect(Runs.bits(second) == Runs.bits(whole))
     #expect(second.history.map(\.trainLoss) == whole.history.map(\.trainLoss))
   }
 
   @Test func anotherRecipesCheckpointIsRefused() throws {
     let stop = StopRequest()
-    let run = try TrainingRun(try recipe("[train]\nepochs = 3"), provenance: "a test")
+    let run = try TrainingRun(try runs.digits("[train]\nepochs = 3"), provenance: "a test")
     _ = try run.run(stop: stop) { _ in stop.ask() }
-    let other = try TrainingRun(try recipe("[train]\nepochs = 4"), provenance: "a test")
+    let other = try TrainingRun(try runs.digits("[train]\nepochs = 4"), provenance: "a test")
     #expect(throws: TrainingError.self) { try other.resume() }
     Files.write(Array("nothing".utf8), to: scratch("run/checkpoint.safetensors"))
     #expect(throws: TrainingError.self) { try run.resume() }
   }
 
   @Test func aLossThatIsNoNumberNamesTheLayer() throws {
-    let run = try TrainingRun(try recipe("[train]\nbatch_size = 32"), provenance: "a test")
+    let run = try TrainingRun(try runs.digits("[train]\nbatch_size = 32"), provenance: "a test")
     let first = try #require(run.weights.parameter("conv2.weight"))
     run.weights.values[first.range.lowerBound] = .nan
     do {
@@ -127,11 +102,11 @@ struct RunTests {
 
   /// A network for ten digits becomes one for two; what is frozen stays, and thaws when told to.
   @Test func transferKeepsWhatIsFrozen() throws {
-    let run = try TrainingRun(try recipe("[train]\nepochs = 1"), provenance: "a test")
+    let run = try TrainingRun(try runs.digits("[train]\nepochs = 1"), provenance: "a test")
     _ = try run.run(stop: StopRequest()) { _ in }
     let text = """
       [data]
-      train = "\(pair(side: 28))"
+      train = "\(runs.pair())"
       [model]
       weights = "\(scratch("run/model.swiftweights"))"
       freeze = ["*", "!fc*"]
@@ -159,19 +134,6 @@ struct RunTests {
     #expect(Files.exists(scratch("transfer/samples.png")))
   }
 
-  /// A folder of two classes of drawn pictures.
-  private func pair(side: Int) -> String {
-    let folder = scratch.folder("pair-\(side)")
-    for (index, name) in ["one", "two"].enumerated() {
-      scratch.folder("pair-\(side)/\(name)")
-      for number in 0..<20 {
-        let picture = TestPicture.bmp(number: index * 100 + number, width: side, height: side)
-        Files.write(picture, to: "\(folder)/\(name)/\(number).bmp")
-      }
-    }
-    return folder
-  }
-
   /// Once thawed, batch norms learn and move their statistics, or learn and keep them; and the network of a weights
   /// file takes pictures of another size.
   @Test(arguments: ["batch", "kept"])
@@ -183,7 +145,7 @@ struct RunTests {
       labels: (0..<10).map { "\($0)" }, preprocessing: try .square(side: 32), provenance: "a test")
     let text = """
       [data]
-      train = "\(pair(side: 16))"
+      train = "\(runs.pair(side: 16))"
       [model]
       weights = "\(scratch("begin.swiftweights"))"
       height = 16

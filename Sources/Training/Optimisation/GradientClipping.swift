@@ -56,13 +56,15 @@ package struct EarlyStopping: Equatable, Sendable {
     self.minimumChange = minimumChange
   }
 
-  /// Takes an epoch's validation loss; true when it is time to stop.
-  package mutating func shouldStop(after loss: Double) -> Bool {
+  /// Whether it is time to stop.
+  package var isOver: Bool { waited > patience }
+
+  /// Takes an epoch's validation loss.
+  package mutating func add(_ loss: Double) {
     if loss < best - minimumChange {
       (best, waited) = (loss, 0)
     } else {
       waited += 1
     }
-    return waited > patience
   }
 }

@@ -15,6 +15,7 @@ extension TrainingRun {
     var lastCheckpoint = started
     if state.step == 0 { try writeContactSheet(tell) }
     while state.epoch < recipe.train.epochs {
+      if stopping?.isOver == true { return .early }
       try thawIfDue(tell)
       let end = try runEpoch(started: started, lastCheckpoint: &lastCheckpoint, stop: stop, tell: tell)
       if end == .interrupted {
@@ -23,11 +24,12 @@ extension TrainingRun {
       }
       let record = try finishEpoch(tell)
       tell(.epoch(record, of: recipe.train.epochs))
+      // Counted before it is written, or a run that is killed in between has one more epoch's patience.
+      stopping?.add(record.validationLoss ?? record.trainLoss)
       try writeCheckpoint(tell)
       lastCheckpoint = Clock.monotonicNanoseconds()
-      if stopping?.shouldStop(after: record.validationLoss ?? record.trainLoss) == true { return .early }
     }
-    return .finished
+    return stopping?.isOver == true ? .early : .finished
   }
 
   /// From `thawEpoch` on nothing is frozen.
