@@ -9,6 +9,8 @@ package enum TrainingError: Error, Equatable {
   case settings(reason: String)
   /// The loss is no number any more: the step, the layer where it began, and the checkpoint from before.
   case unsound(step: Int, layer: String, checkpoint: String?)
+  /// After a step a tensor holds what is no finite number, though the loss was one.
+  case unsoundTensor(step: Int, name: String, checkpoint: String?)
   /// A checkpoint that is damaged or of another run.
   case checkpoint(path: String, reason: String)
   case engine(EngineError)
@@ -21,12 +23,17 @@ extension TrainingError: CustomStringConvertible {
     case .dataset(let path, let place, let reason): "\(path), \(place): \(reason)"
     case .settings(let reason): reason
     case .unsound(let step, let layer, let checkpoint):
-      "step \(step): the loss is no number; the first bad value is the output of \(layer). "
-        + (checkpoint.map { "The last good state is \($0). " } ?? "No checkpoint was written yet. ")
-        + "Try a lower learning rate, gradient clipping, or look for pictures without content"
+      "step \(step): the loss is no number; the first bad value is the output of \(layer). " + Self.remedy(checkpoint)
+    case .unsoundTensor(let step, let name, let checkpoint):
+      "after \(step) steps the tensor \(name) holds numbers that are infinite or none. " + Self.remedy(checkpoint)
     case .checkpoint(let path, let reason): "\(path): \(reason)"
     case .engine(let error): "\(error)"
     case .platform(let error): "\(error)"
     }
+  }
+
+  private static func remedy(_ checkpoint: String?) -> String {
+    (checkpoint.map { "The last good state is \($0). " } ?? "No checkpoint was written yet. ")
+      + "Try a lower learning rate, gradient clipping, or look for pictures without content"
   }
 }

@@ -9,7 +9,8 @@ extension TrainingRun {
   ///   - stop: looked at after every batch.
   ///   - tell: called on this thread.
   /// - Returns: why it ended.
-  /// - Throws: `TrainingError.unsound` when the loss is no number any more; the last checkpoint stays as it was.
+  /// - Throws: `TrainingError.unsound` when the loss is no number any more, `.unsoundTensor` when a weight is none; the
+  ///   last checkpoint stays as it was.
   package func run(stop: StopRequest, tell: (TrainingEvent) -> Void) throws(TrainingError) -> TrainingEnd {
     let started = Clock.monotonicNanoseconds()
     var lastCheckpoint = started
@@ -90,10 +91,8 @@ extension TrainingRun {
       answers: plan.output, targets: batch.targets, count: batch.count, classes: plan.outputCount,
       gradient: plan.outputGradient, scale: 1 / Float(accumulate))
     guard loss.isFinite else {
-      let exists = (try? FileStatus.of(checkpointPath, followingLinks: true)) != nil
       throw .unsound(
-        step: state.step, layer: plan.firstUnsoundNode ?? "the loss",
-        checkpoint: exists ? checkpointPath.displayed : nil)
+        step: state.step, layer: plan.firstUnsoundNode ?? "the loss", checkpoint: existingCheckpoint)
     }
     count(batch, loss)
     plan.backward()
@@ -131,6 +130,7 @@ extension TrainingRun {
 
   /// Validates, keeps the best model, and makes ready for the next epoch.
   private func finishEpoch(_ tell: (TrainingEvent) -> Void) throws(TrainingError) -> EpochRecord {
+    try requireSound()
     let seen = max(1, state.seen)
     var record = EpochRecord(
       epoch: state.epoch + 1, trainLoss: state.lossSum / Double(seen),

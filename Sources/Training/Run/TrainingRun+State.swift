@@ -3,7 +3,10 @@ internal import Platform
 
 extension TrainingRun {
   /// Writes the whole state under its name, or leaves the old one there.
+  ///
+  /// - Throws: `TrainingError.unsoundTensor` if nothing could be learnt from it any more.
   func writeCheckpoint(_ tell: (TrainingEvent) -> Void) throws(TrainingError) {
+    try requireSound()
     var checkpoint = state
     checkpoint.fingerprint = recipe.fingerprint
     checkpoint.stopping = stopping.map { ($0.best, $0.waited) }
@@ -26,12 +29,32 @@ extension TrainingRun {
     tell(.checkpoint(path: checkpointPath.displayed))
   }
 
+  /// The loss is looked at before a step; this looks at what the step made.
+  func requireSound() throws(TrainingError) {
+    if let name = unsoundTensor {
+      throw .unsoundTensor(step: state.step, name: name, checkpoint: existingCheckpoint)
+    }
+  }
+
+  /// The first tensor that holds what is no finite number.
+  private var unsoundTensor: String? {
+    func first(_ tensors: [TrainedWeights.Parameter], _ start: UnsafeMutablePointer<Float>) -> String? {
+      tensors.first { $0.range.contains { !start[$0].isFinite } }?.name
+    }
+    return first(weights.parameters, weights.values) ?? first(weights.statistics, weights.statisticValues)
+  }
+
+  /// The checkpoint's path, if there is one.
+  var existingCheckpoint: String? {
+    (try? FileStatus.of(checkpointPath, followingLinks: true)).map { _ in checkpointPath.displayed }
+  }
+
   /// Goes on from the checkpoint in the output folder.
   ///
   /// - Returns: false if there is none.
-  /// - Throws: `TrainingError.checkpoint` if it is damaged or was made by another recipe.
+  /// - Throws: `TrainingError.checkpoint` if it is damaged, was made by another recipe, or holds no numbers to go on with.
   package func resume() throws(TrainingError) -> Bool {
-    guard (try? FileStatus.of(checkpointPath, followingLinks: true)) != nil else { return false }
+    guard existingCheckpoint != nil else { return false }
     let checkpoint = try Checkpoint(reading: checkpointPath)
     func fault(_ reason: String) -> TrainingError { .checkpoint(path: checkpointPath.displayed, reason: reason) }
     guard checkpoint.fingerprint == recipe.fingerprint else {
@@ -45,6 +68,9 @@ extension TrainingRun {
     }
     try restore("values", weights.values, weights.count)
     try restore("statistics", weights.statisticValues, weights.statisticCount)
+    if let name = unsoundTensor {
+      throw fault("its tensor \(name) holds numbers that are infinite or none; remove it to begin anew")
+    }
     for (index, memory) in optimizer.memories.enumerated() {
       try restore("optimizer.\(index)", memory.floats, memory.count)
     }

@@ -1,0 +1,53 @@
+import Engine
+import Imaging
+import Platform
+import TestSupport
+import Testing
+import Training
+
+/// A run does not go on, nor end as if all were well, when what it learns from or has learnt is worth nothing.
+struct SoundnessTests {
+  private let runs = Runs()
+
+  /// What a run throws.
+  private func error(_ recipe: Recipe, tell: (TrainingRun, TrainingEvent) -> Void = { _, _ in }) -> TrainingError? {
+    do throws(TrainingError) {
+      let run = try TrainingRun(recipe, provenance: "a test")
+      _ = try run.run(stop: StopRequest()) { tell(run, $0) }
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  /// A step whose loss was a number and whose weights are none must not become the last good state.
+  @Test func weightsThatAreNoNumbersKeepTheOldCheckpoint() throws {
+    let recipe = try runs.pictures(runs.pair(), ["checkpoint_s": "0"])
+    let found = error(recipe) { run, event in
+      guard case .step(let record) = event, record.step == 3, let weight = run.weights.parameter("fc2.weight") else {
+        return
+      }
+      run.weights.values[weight.range.lowerBound] = .infinity
+    }
+    let text = found.map { "\($0)" } ?? "none"
+    #expect(text.contains("3") && text.contains("fc2.weight") && text.contains("checkpoint.safetensors"), "\(text)")
+    let again = try TrainingRun(recipe, provenance: "a test")
+    #expect(try again.resume())
+    #expect((0..<again.weights.count).allSatisfy { again.weights.values[$0].isFinite })
+    var first: StepRecord?
+    _ = try again.run(stop: StopRequest()) { event in
+      if case .step(let record) = event, first == nil { first = record }
+    }
+    #expect(first?.step == 3)
+  }
+
+  /// The same at an epoch's end, where the model is written.
+  @Test func anEpochOfNoNumbersIsNotWritten() throws {
+    let found = error(try runs.pictures(runs.pair())) { run, event in
+      guard case .step(let record) = event, record.batch == record.batches, record.epoch == 2 else { return }
+      run.weights.values[0] = .nan
+    }
+    let text = found.map { "\($0)" } ?? "none"
+    #expect(text.contains("conv1.weight") && text.contains("checkpoint.safetensors"), "\(text)")
+  }
+}
