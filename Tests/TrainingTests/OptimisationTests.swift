@@ -74,6 +74,45 @@ struct OptimisationTests {
     }
   }
 
+  /// Each step's weights under a rule: `weights` are moved twenty times; `before` is called before each of them.
+  private func expectMoves(
+    _ optimizer: Optimizer, _ rows: JSON?, at steps: [Int], _ what: String,
+    before: (_ step: Int) -> (rate: Double, momentum: Double?)
+  ) throws {
+    let rows = try #require(rows).elements.map(\.doubles)
+    let lanes = ThreadLanes(count: 2)
+    let weights = try weights(Counted.floats(5, 12))
+    for step in 0..<20 {
+      let (rate, momentum) = before(step)
+      for (i, g) in Counted.floats(UInt64(100 + step), 12).enumerated() { weights.gradients[i] = g }
+      optimizer.step(weights, rate: rate, momentum: momentum, lanes: lanes)
+      guard let row = steps.firstIndex(of: step) else { continue }
+      expectClose(
+        (0..<12).map { Double(weights.values[$0]) }, rows[row], relative: 2e-5, absolute: 2e-6,
+        "\(what), step \(step + 1)")
+    }
+  }
+
+  static let cycled: [(name: String, rule: OptimizerRule, rate: Double)] = [
+    ("sgd", .sgd(momentum: 0, nesterov: false), 0.1), ("sgd momentum", .sgd(momentum: 0.9, nesterov: false), 0.1),
+    ("rmsprop", .rmsProp(), 0.01), ("rmsprop centred", .rmsProp(isCentred: true), 0.01),
+    ("adam", .adam(isDecoupled: false), 0.01),
+  ]
+
+  /// One cycle moves the momentum of every rule that can have one, also if the recipe gives it none.
+  @Test func oneCycleMovesTheMomentum() throws {
+    let vectors = Fixture.json("optimizers.json")
+    let schedule = Schedule.oneCycle(rise: 0.3, startDivisor: 25, endDivisor: 1e4, momentum: 0.85...0.95)
+    for (name, rule, rate) in Self.cycled {
+      let optimizer = Optimizer(
+        rule, groups: [ParameterGroup(ranges: [0..<12])], count: 16, movesMomentum: schedule.movesMomentum)
+      try expectMoves(optimizer, vectors["one_cycle"]?[name], at: [0, 1, 19], name) { step in
+        let position = Schedule.Position(step: step, totalSteps: 20, epoch: 0)
+        return (schedule.rate(base: rate, at: position), schedule.momentum(at: position))
+      }
+    }
+  }
+
   @Test func clippingAndAverageArePyTorchs() throws {
     let weights = try weights(Counted.floats(5, 12))
     func setGradient() { for (i, g) in Counted.floats(6, 12).enumerated() { weights.gradients[i] = g * 3 } }

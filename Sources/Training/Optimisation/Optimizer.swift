@@ -10,12 +10,13 @@ package enum OptimizerRule: Equatable, Sendable {
   /// `torch.optim.RMSprop`.
   case rmsProp(alpha: Float = 0.99, epsilon: Float = 1e-8, momentum: Float = 0, isCentred: Bool = false)
 
-  /// How many numbers the rule remembers for each weight.
-  var memories: Int {
+  /// How many numbers the rule remembers for each weight, where a schedule moves the momentum or not.
+  func memories(movesMomentum: Bool) -> Int {
     switch self {
-    case .sgd(let momentum, _, _): momentum == 0 ? 0 : 1
+    case .sgd(let momentum, _, _): momentum > 0 || movesMomentum ? 1 : 0
     case .adam: 2
-    case .rmsProp(_, _, let momentum, let isCentred): 1 + (momentum > 0 ? 1 : 0) + (isCentred ? 1 : 0)
+    case .rmsProp(_, _, let momentum, let isCentred):
+      1 + (momentum > 0 || movesMomentum ? 1 : 0) + (isCentred ? 1 : 0)
     }
   }
 }
@@ -44,13 +45,14 @@ package final class Optimizer {
   /// What the rule remembers: for each number a weight, an array that lies as the weights do.
   package let memories: [TrainingMemory]
 
-  package init(_ rule: OptimizerRule, groups: [ParameterGroup], count: Int) {
+  /// `movesMomentum`: steps will bring a momentum, so that there must be memory for it whatever the rule's own is.
+  package init(_ rule: OptimizerRule, groups: [ParameterGroup], count: Int, movesMomentum: Bool = false) {
     self.rule = rule
     self.groups = groups
-    memories = (0..<rule.memories).map { _ in TrainingMemory(count: count) }
+    memories = (0..<rule.memories(movesMomentum: movesMomentum)).map { _ in TrainingMemory(count: count) }
   }
 
-  /// One step at a learning rate; `momentum` overrides the rule's (OneCycle moves it).
+  /// One step at a learning rate; `momentum` overrides the rule's (OneCycle moves it), if there is memory for one.
   package func step(_ weights: TrainedWeights, rate: Double, momentum: Double? = nil, lanes: any TrainingLanes) {
     stepCount += 1
     let move = Move(
@@ -132,7 +134,7 @@ private struct Move: @unchecked Sendable {
   ) {
     let squares = memories[0]
     let means = isCentred ? memories[1] : nil
-    let velocity = momentum > 0 ? memories[memories.count - 1] : nil
+    let velocity = memories.count > (isCentred ? 2 : 1) ? memories.last : nil
     for i in range {
       let g = gradients[i] + decay * values[i]
       squares[i] = alpha * squares[i] + (1 - alpha) * g * g

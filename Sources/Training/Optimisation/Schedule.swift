@@ -49,6 +49,12 @@ package enum Schedule: Equatable, Sendable {
     }
   }
 
+  /// Whether there is a momentum at every position.
+  package var movesMomentum: Bool {
+    if case .oneCycle = self { return true }
+    return false
+  }
+
   /// The momentum of the next step, if the schedule moves it.
   package func momentum(at position: Position) -> Double? {
     guard case .oneCycle(let rise, _, _, let range) = self else { return nil }

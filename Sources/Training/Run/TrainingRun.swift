@@ -119,7 +119,8 @@ package final class TrainingRun {
       isThawed = recipe.model.freeze.isEmpty
       plan = try Self.plan(recipe, start.weights, lanes, isThawed: isThawed)
       optimizer = Optimizer(
-        recipe.rule, groups: Self.groups(recipe, start.weights, isThawed: isThawed), count: start.weights.count)
+        recipe.rule, groups: Self.groups(recipe, start.weights, isThawed: isThawed), count: start.weights.count,
+        movesMomentum: recipe.schedule.schedule.movesMomentum)
     } catch {
       throw .engine(error)
     }
