@@ -28,4 +28,47 @@ struct InterruptionTests {
       #expect(again.history.count == 3)
     }
   }
+
+  /// What is frozen has made no steps when it thaws, and its optimizer's state begins then.
+  @Test(arguments: [3, 10, 11, 13])
+  func resumesAroundAThawToTheBit(steps: Int) throws {
+    let flags: KeyValuePairs = [
+      "optimizer.kind": "adamw", "freeze": "[\"*\", \"!fc3*\"]", "thaw_epoch": "1",
+    ]
+    let pictures = runs.pair()
+    let whole = try TrainingRun(try runs.pictures(pictures, name: "whole", flags), provenance: "a test")
+    _ = try whole.run(stop: StopRequest()) { _ in }
+    let stop = StopRequest()
+    let recipe = try runs.pictures(pictures, name: "parts", flags)
+    let first = try TrainingRun(recipe, provenance: "a test")
+    #expect(
+      try first.run(stop: stop) { event in
+        if case .step(let record) = event, record.step == steps { stop.ask() }
+      } == .interrupted)
+    let second = try TrainingRun(recipe, provenance: "a test")
+    #expect(try second.resume())
+    #expect(try second.run(stop: StopRequest()) { _ in } == .finished)
+    #expect(Runs.bits(second) == Runs.bits(whole))
+  }
+
+  /// A checkpoint from before each tensor's steps were counted goes on with what was counted then.
+  @Test func olderCheckpointsAreRead() throws {
+    let (flags, pictures): (KeyValuePairs<String, String>, String) = (["optimizer.kind": "adam"], runs.pair())
+    let whole = try TrainingRun(try runs.pictures(pictures, name: "whole", flags), provenance: "a test")
+    _ = try whole.run(stop: StopRequest()) { _ in }
+    let stop = StopRequest()
+    let recipe = try runs.pictures(pictures, name: "parts", flags)
+    _ = try TrainingRun(recipe, provenance: "a test").run(stop: stop) { event in
+      if case .step(let record) = event, record.step == 3 { stop.ask() }
+    }
+    let path = runs.scratch("parts/checkpoint.safetensors")
+    var bytes = try #require(Files.read(path))
+    let name = try #require(bytes.firstRange(of: Array("parameter_steps".utf8)))
+    bytes.replaceSubrange(name, with: Array("something_other".utf8))
+    Files.write(bytes, to: path)
+    let second = try TrainingRun(recipe, provenance: "a test")
+    #expect(try second.resume())
+    _ = try second.run(stop: StopRequest()) { _ in }
+    #expect(Runs.bits(second) == Runs.bits(whole))
+  }
 }

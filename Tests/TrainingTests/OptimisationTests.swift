@@ -113,6 +113,27 @@ struct OptimisationTests {
     }
   }
 
+  static let thawed: [(name: String, rule: OptimizerRule, rate: Double, decay: Float)] = [
+    ("sgd", .sgd(momentum: 0.9, dampening: 0.3, nesterov: false), 0.1, 0),
+    ("adam", .adam(isDecoupled: false), 0.01, 0), ("adamw", .adam(isDecoupled: true), 0.01, 0.1),
+    ("rmsprop", .rmsProp(momentum: 0.8), 0.01, 0),
+  ]
+
+  /// Weights that join later are at their first step then, whatever the others have behind them.
+  @Test func thawedWeightsBeginTheirOwnCount() throws {
+    let vectors = Fixture.json("optimizers.json")
+    for (name, rule, rate, decay) in Self.thawed {
+      func groups(_ ranges: [Range<Int>]) -> [ParameterGroup] {
+        ranges.map { ParameterGroup(ranges: [$0], weightDecay: decay) }
+      }
+      let optimizer = Optimizer(rule, groups: groups([0..<4]), count: 16)
+      try expectMoves(optimizer, vectors["thawed"]?[name], at: [7, 8, 19], name) { step in
+        if step == 8 { optimizer.groups = groups([0..<4, 4..<12]) }
+        return (rate, nil)
+      }
+    }
+  }
+
   @Test func clippingAndAverageArePyTorchs() throws {
     let weights = try weights(Counted.floats(5, 12))
     func setGradient() { for (i, g) in Counted.floats(6, 12).enumerated() { weights.gradients[i] = g * 3 } }

@@ -40,8 +40,9 @@ package struct ParameterGroup: Sendable {
 package final class Optimizer {
   package let rule: OptimizerRule
   package var groups: [ParameterGroup]
-  /// How many steps were made.
-  package internal(set) var stepCount = 0
+  /// How many steps the weights of each range made, by its beginning: those that join later are at their first then, as
+  /// with the state that PyTorch keeps of each parameter.
+  package internal(set) var stepCounts: [Int: Int] = [:]
   /// What the rule remembers: for each number a weight, an array that lies as the weights do.
   package let memories: [TrainingMemory]
 
@@ -54,17 +55,21 @@ package final class Optimizer {
 
   /// One step at a learning rate; `momentum` overrides the rule's (OneCycle moves it), if there is memory for one.
   package func step(_ weights: TrainedWeights, rate: Double, momentum: Double? = nil, lanes: any TrainingLanes) {
-    stepCount += 1
+    for group in groups {
+      for range in group.ranges { stepCounts[range.lowerBound, default: 0] += 1 }
+    }
     let move = Move(
-      rule: rule, isFirst: stepCount == 1, stepCount: stepCount, momentum: momentum, values: weights.values,
-      gradients: weights.gradients, memories: memories.map(\.floats))
-    let groups = groups
+      rule: rule, momentum: momentum, values: weights.values, gradients: weights.gradients,
+      memories: memories.map(\.floats))
+    let (groups, counts) = (groups, stepCounts)
     lanes.run { lane in
       for group in groups {
         for range in group.ranges {
           let first = range.lowerBound + range.count * lane / lanes.count
           let end = range.lowerBound + range.count * (lane + 1) / lanes.count
-          move.step(first..<end, rate: rate * group.rateFactor, weightDecay: group.weightDecay)
+          move.step(
+            first..<end, number: counts[range.lowerBound] ?? 1, rate: rate * group.rateFactor,
+            weightDecay: group.weightDecay)
         }
       }
     }
@@ -74,47 +79,47 @@ package final class Optimizer {
 /// One step over any range of weights.
 private struct Move: @unchecked Sendable {
   let rule: OptimizerRule
-  let isFirst: Bool
-  let stepCount: Int
   let momentum: Double?
   let values: UnsafeMutablePointer<Float>
   let gradients: UnsafeMutablePointer<Float>
   let memories: [UnsafeMutablePointer<Float>]
 
-  func step(_ range: Range<Int>, rate: Double, weightDecay: Float) {
+  /// `number`: of the step, counted from these weights' first.
+  func step(_ range: Range<Int>, number: Int, rate: Double, weightDecay: Float) {
     switch rule {
     case .sgd(let own, let dampening, let nesterov):
-      sgd(range, Float(rate), weightDecay, momentum.map { Float($0) } ?? own, dampening, nesterov)
+      // The first gradient is taken whole, as PyTorch does.
+      let kept = momentum.map { Float($0) } ?? own
+      sgd(range, Float(rate), weightDecay, kept, number == 1 ? 1 : 1 - dampening, nesterov)
     case .adam(let beta1, let beta2, let epsilon, let isDecoupled):
-      adam(range, rate, weightDecay, momentum ?? Double(beta1), Double(beta2), epsilon, isDecoupled)
+      adam(range, number, rate, weightDecay, momentum ?? Double(beta1), Double(beta2), epsilon, isDecoupled)
     case .rmsProp(let alpha, let epsilon, let own, let isCentred):
       rmsProp(range, Float(rate), weightDecay, alpha, epsilon, momentum.map { Float($0) } ?? own, isCentred)
     }
   }
 
   private func sgd(
-    _ range: Range<Int>, _ rate: Float, _ decay: Float, _ momentum: Float, _ dampening: Float, _ nesterov: Bool
+    _ range: Range<Int>, _ rate: Float, _ decay: Float, _ momentum: Float, _ take: Float, _ nesterov: Bool
   ) {
     guard let velocity = memories.first else {
       for i in range { values[i] -= rate * (gradients[i] + decay * values[i]) }
       return
     }
-    let (keep, take): (Float, Float) = isFirst ? (0, 1) : (momentum, 1 - dampening)
     for i in range {
       let g = gradients[i] + decay * values[i]
-      let v = keep * velocity[i] + take * g
+      let v = momentum * velocity[i] + take * g
       velocity[i] = v
       values[i] -= rate * (nesterov ? g + momentum * v : v)
     }
   }
 
   private func adam(
-    _ range: Range<Int>, _ rate: Double, _ decay: Float, _ beta1: Double, _ beta2: Double, _ epsilon: Float,
-    _ isDecoupled: Bool
+    _ range: Range<Int>, _ number: Int, _ rate: Double, _ decay: Float, _ beta1: Double, _ beta2: Double,
+    _ epsilon: Float, _ isDecoupled: Bool
   ) {
     let (first, second) = (memories[0], memories[1])
-    let size = Float(rate / (1 - pow(beta1, Double(stepCount))))
-    let root = Float(1 / (1 - pow(beta2, Double(stepCount))).squareRoot())
+    let size = Float(rate / (1 - pow(beta1, Double(number))))
+    let root = Float(1 / (1 - pow(beta2, Double(number))).squareRoot())
     let shrink = isDecoupled ? Float(1 - rate * Double(decay)) : 1
     let added = isDecoupled ? 0 : decay
     let (b1, c1, b2, c2) = (Float(beta1), Float(1 - beta1), Float(beta2), Float(1 - beta2))

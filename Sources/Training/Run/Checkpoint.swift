@@ -9,8 +9,9 @@ struct Checkpoint {
   /// Epochs finished, and batches of the running one.
   var epoch = 0
   var batch = 0
-  /// Steps of the optimizer.
+  /// Steps of the optimizer, and those of them that each parameter took part in.
   var step = 0
+  var parameterSteps: [Int] = []
   /// Sum of the losses, right answers and pictures of the running epoch.
   var lossSum = 0.0
   var right = 0
@@ -48,6 +49,7 @@ struct Checkpoint {
           lossSum, seconds, plateau.factor, plateau.best, bestAccuracy, stopping?.best ?? .infinity,
         ].map { String($0.bitPattern, radix: 16) }.joined(separator: " ")
       ), ("waited", "\(plateau.waited) \(stopping?.waited ?? 0)"),
+      ("parameter_steps", parameterSteps.map { "\($0)" }.joined(separator: " ")),
       ("history", JSON.array(history.map(\.json)).text),
     ]
     let metadata = JSON(.object(texts.map { JSON.Member(name: $0.0, value: .string($0.1)) }))
@@ -98,6 +100,7 @@ struct Checkpoint {
     (lossSum, seconds, bestAccuracy) = (numbers[0], numbers[1], numbers[4])
     (plateau.factor, plateau.best, plateau.waited) = (numbers[2], numbers[3], waited[0])
     stopping = (numbers[5], waited[1])
+    parameterSteps = (texts["parameter_steps"] ?? "").split(separator: " ").compactMap { Int($0) }
     for json in try JSON(parsing: texts["history"] ?? "[]").elements("the history") {
       history.append(try EpochRecord(json: json))
     }

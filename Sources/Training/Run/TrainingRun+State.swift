@@ -10,6 +10,7 @@ extension TrainingRun {
     var checkpoint = state
     checkpoint.fingerprint = recipe.fingerprint
     checkpoint.stopping = stopping.map { ($0.best, $0.waited) }
+    checkpoint.parameterSteps = weights.parameters.map { optimizer.stepCounts[$0.range.lowerBound] ?? 0 }
     func array(_ start: UnsafeMutablePointer<Float>, _ count: Int) -> [Float] {
       Array(UnsafeBufferPointer(start: start, count: count))
     }
@@ -79,7 +80,14 @@ extension TrainingRun {
       stopping?.best = stopped.best
       stopping?.waited = stopped.waited
     }
-    optimizer.stepCount = checkpoint.step
+    // Older versions counted the steps of all tensors together.
+    let steps =
+      checkpoint.parameterSteps.isEmpty
+      ? weights.parameters.map { _ in checkpoint.step } : checkpoint.parameterSteps
+    guard steps.count == weights.parameters.count else { throw fault("parameter_steps does not fit") }
+    for (parameter, steps) in zip(weights.parameters, steps) where steps > 0 {
+      optimizer.stepCounts[parameter.range.lowerBound] = steps
+    }
     state = checkpoint
     state.tensors = []
     return true
