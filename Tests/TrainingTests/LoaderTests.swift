@@ -65,6 +65,16 @@ struct LoaderTests {
     #expect(rare > order.count / 4, "\(rare) of \(order.count)")
   }
 
+  /// Noise stays within what a picture can hold, as `GaussianNoise(clip=True)` has it: −2 to 2 by this normalisation.
+  @Test func noiseIsClipped() {
+    var settings = LoaderSettings()
+    settings.batchSize = 50
+    settings.augmentation.noiseSigma = 0.5
+    let values = batches(settings)[0].prefix(50 * 144)
+    #expect(values.min() == -2 && values.max() == 2)
+    #expect(values.contains { $0.magnitude < 1.5 })
+  }
+
   @Test func normalisationIsTheDatas() throws {
     let statistics = try PixelStatistics(of: dataset, preprocessing: preprocessing)
     var settings = LoaderSettings()

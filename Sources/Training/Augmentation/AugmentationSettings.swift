@@ -80,7 +80,7 @@ package struct AugmentationSettings: Equatable, Sendable {
   /// `RandomGrayscale`.
   package var greyProbability = 0.0
   package var blur: Blur?
-  /// `GaussianNoise`: standard deviation, of samples from 0 to 1.
+  /// `GaussianNoise`: standard deviation, of samples from 0 to 1; what leaves these is clipped.
   package var noiseSigma = 0.0
   package var erasing: Erasing?
   /// Mixup's alpha: pairs of a batch are mixed in a proportion from Beta(alpha, alpha); 0 does nothing.

@@ -109,15 +109,19 @@ final class Augmenter {
     return result
   }
 
-  /// What is done to the normalised floats of the picture, H×W×C: noise (`deviation` a channel), erasing.
+  /// What is done to the normalised floats of the picture, H×W×C: noise, erasing.
+  ///
+  /// `span`: what a channel's samples from black to white have become.
   func disturb(
-    _ floats: UnsafeMutablePointer<Float>, channels: Int, deviation: [Float], _ generator: inout KeyedGenerator
+    _ floats: UnsafeMutablePointer<Float>, channels: Int, span: [ClosedRange<Float>],
+    _ generator: inout KeyedGenerator
   ) {
     if settings.noiseSigma > 0 {
       for i in 0..<(width * height * channels) {
         // Box and Muller.
         let normal = (-2 * log(1 - generator.unit())).squareRoot() * cos(2 * .pi * generator.unit())
-        floats[i] += Float(normal * settings.noiseSigma) / deviation[i % channels]
+        let (least, most) = (span[i % channels].lowerBound, span[i % channels].upperBound)
+        floats[i] = min(most, max(least, floats[i] + Float(normal * settings.noiseSigma) * (most - least)))
       }
     }
     guard let erasing = settings.erasing, generator.chance(erasing.probability) else { return }

@@ -95,6 +95,9 @@ package final class DataLoader: @unchecked Sendable {
   ) {
     (batch.count, batch.labels, batch.samples, batch.unreadable) = (0, [], [], [])
     let size = preprocessing.outputCount
+    let span = zip(preprocessing.mean, preprocessing.std).map { mean, std in
+      Float(-mean / std)...Float((255 * preprocessing.scale - mean) / std)
+    }
     let first = number * settings.batchSize
     for (offset, index) in positions.enumerated() {
       let sample = dataset.samples[index]
@@ -104,9 +107,7 @@ package final class DataLoader: @unchecked Sendable {
         let picture = augmenter.augment(try picture(sample, index, reader), &generator)
         let target = base + batch.count * size
         normalise(picture, to: target)
-        augmenter.disturb(
-          target, channels: picture.channels,
-          deviation: preprocessing.std.map { Float($0 / preprocessing.scale / 255) }, &generator)
+        augmenter.disturb(target, channels: picture.channels, span: span, &generator)
         batch.labels.append(sample.label)
         batch.samples.append(index)
         batch.count += 1
