@@ -17,6 +17,15 @@ package enum TrainingError: Error, Equatable {
   case platform(PlatformError)
 }
 
+extension TrainingError {
+  /// Of all the pictures of a data set none can be read, so that what comes of it is worth nothing.
+  static func unreadable(_ path: String, count: Int) -> TrainingError {
+    .dataset(
+      path: path, place: "its pictures",
+      reason: "none of the \(count) can be read; lookout dataset check says why of each")
+  }
+}
+
 extension TrainingError: CustomStringConvertible {
   package var description: String {
     switch self {

@@ -76,7 +76,7 @@ struct LoaderTests {
   }
 
   @Test func normalisationIsTheDatas() throws {
-    let statistics = try PixelStatistics(of: dataset, preprocessing: preprocessing)
+    let statistics = try PixelStatistics(of: dataset, path: "digits", preprocessing: preprocessing)
     var settings = LoaderSettings()
     settings.batchSize = dataset.samples.count
     let loader = DataLoader(

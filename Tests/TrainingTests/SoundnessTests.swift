@@ -50,4 +50,35 @@ struct SoundnessTests {
     let text = found.map { "\($0)" } ?? "none"
     #expect(text.contains("conv1.weight") && text.contains("checkpoint.safetensors"), "\(text)")
   }
+
+  /// Breaks the pictures of some places of the first epoch's order; gives the folder.
+  private func folder(broken places: Range<Int>, of count: Int) throws -> String {
+    let folder = runs.pair(count: count / 2)
+    let dataset = try DatasetSource.read(folder, part: .train)
+    var settings = LoaderSettings()
+    settings.seed = 1
+    let order = DataLoader(dataset, preprocessing: .torchvisionImageNet, settings: settings).order(epoch: 0)
+    for place in places { Files.write(Array("no picture".utf8), to: dataset.name(of: dataset.samples[order[place]])) }
+    return folder
+  }
+
+  @Test(arguments: ["architecture", "data"]) func nothingReadableIsAnError(normalisation: String) throws {
+    let recipe = try runs.pictures(
+      try folder(broken: 0..<8, of: 8), ["normalisation": normalisation])
+    guard case .dataset(_, _, let reason) = error(recipe) else {
+      Issue.record("\(String(describing: error(recipe)))")
+      return
+    }
+    #expect(reason.contains("lookout dataset check"), "\(reason)")
+    #expect(!Files.exists(runs.scratch("run/model.swiftweights")))
+  }
+
+  @Test func fewerPicturesThanABatchAreAnErrorIfTheLastIsDropped() throws {
+    let recipe = try runs.pictures(runs.pair(count: 3), ["drop_last": "true", "batch_size": "8"])
+    guard case .dataset(_, _, let reason) = error(recipe) else {
+      Issue.record("no error")
+      return
+    }
+    #expect(reason.contains("drop_last") && reason.contains("batch_size"), "\(reason)")
+  }
 }

@@ -7,8 +7,8 @@ package struct PixelStatistics: Equatable, Sendable {
 
   /// Reads every picture once, resized as the network gets it; unreadable ones do not count.
   ///
-  /// - Throws: `TrainingError.settings` if no picture can be read.
-  package init(of dataset: Dataset, preprocessing: Preprocessing) throws(TrainingError) {
+  /// - Throws: `TrainingError.dataset`, naming it by `path`, if no picture can be read.
+  package init(of dataset: Dataset, path: String, preprocessing: Preprocessing) throws(TrainingError) {
     let reader = PictureReader(dataset, preprocessing: preprocessing)
     let channels = preprocessing.channels.count
     // Whole numbers: the sums are exact, whatever their order.
@@ -23,7 +23,7 @@ package struct PixelStatistics: Equatable, Sendable {
       }
       pixels += picture.width * picture.height
     }
-    guard pixels > 0 else { throw .settings(reason: "no picture of the training data can be read") }
+    guard pixels > 0 else { throw .unreadable(path, count: dataset.samples.count) }
     mean = sums.map { Double($0) / Double(pixels) / 255 }
     std = zip(sums, squares).map { sum, square in
       let mean = Double(sum) / Double(pixels)

@@ -130,11 +130,11 @@ extension TrainingRun {
 
   /// Validates, keeps the best model, and makes ready for the next epoch.
   private func finishEpoch(_ tell: (TrainingEvent) -> Void) throws(TrainingError) -> EpochRecord {
+    guard state.seen > 0 else { throw .unreadable(recipe.data.train, count: training.samples.count) }
     try requireSound()
-    let seen = max(1, state.seen)
     var record = EpochRecord(
-      epoch: state.epoch + 1, trainLoss: state.lossSum / Double(seen),
-      trainAccuracy: Double(state.right) / Double(seen), validationLoss: nil, validationAccuracy: nil,
+      epoch: state.epoch + 1, trainLoss: state.lossSum / Double(state.seen),
+      trainAccuracy: Double(state.right) / Double(state.seen), validationLoss: nil, validationAccuracy: nil,
       learningRate: rate, seconds: state.seconds, images: state.seen)
     if let validationLoader {
       let outcome = try evaluate(validationLoader)

@@ -94,7 +94,7 @@ package final class TrainingRun {
       validation = try DatasetSource.read(data.validation, part: .test, images: data.images, classes: all.classes)
     } else if data.validationRatio > 0 {
       let split = all.split(ratio: data.validationRatio, seed: seed)
-      (training, validation) = (split.kept, split.aside)
+      (training, validation) = (split.kept, split.aside.samples.isEmpty ? nil : split.aside)
     } else {
       (training, validation) = (all, nil)
     }
@@ -105,11 +105,18 @@ package final class TrainingRun {
     start = try StartingModel(recipe.model, classes: training.classes.count, seed: seed)
     preprocessing =
       recipe.model.normalisation == .data
-      ? try PixelStatistics(of: training, preprocessing: start.preprocessing).applied(to: start.preprocessing)
+      ? try PixelStatistics(of: training, path: data.train, preprocessing: start.preprocessing)
+        .applied(to: start.preprocessing)
       : start.preprocessing
     lanes = ThreadLanes(count: recipe.train.threads)
     loss = Self.loss(recipe.train, training)
     trainLoader = DataLoader(training, preprocessing: preprocessing, settings: Self.loading(recipe, isTraining: true))
+    guard trainLoader.batchesPerEpoch > 0 else {
+      throw .dataset(
+        path: data.train, place: "its pictures",
+        reason: "drop_last leaves all \(training.samples.count) of them out, which do not fill a batch of "
+          + "\(recipe.train.batchSize); lower batch_size or do without drop_last")
+    }
     let fed = preprocessing
     validationLoader = validation.map {
       DataLoader($0, preprocessing: fed, settings: Self.loading(recipe, isTraining: false))
