@@ -62,6 +62,19 @@ struct SoundnessTests {
     return folder
   }
 
+  /// Batches of four, two to a step: the first of a pair, or the second, or both cannot be read.
+  @Test(arguments: [(0..<4, 2), (4..<8, 2), (8..<12, 2), (12..<16, 2), (0..<8, 1), (2..<6, 2)])
+  func whatWasGatheredIsUsed(broken: Range<Int>, steps: Int) throws {
+    let recipe = try runs.pictures(
+      try folder(broken: broken, of: 16), ["epochs": "1", "accumulate": "2"])
+    let run = try TrainingRun(recipe, provenance: "a test")
+    var last = 0
+    _ = try run.run(stop: StopRequest()) { event in
+      if case .step(let record) = event { last = record.step }
+    }
+    #expect(last == steps)
+  }
+
   @Test(arguments: ["architecture", "data"]) func nothingReadableIsAnError(normalisation: String) throws {
     let recipe = try runs.pictures(
       try folder(broken: 0..<8, of: 8), ["normalisation": normalisation])

@@ -78,25 +78,35 @@ extension TrainingRun {
     return .finished
   }
 
-  /// One batch forward and backward, and a step where one is due; gives the loss.
+  /// Learns from one batch, and makes a step where one is due; gives the loss.
   private func learn(_ batch: TrainingBatch, isLast: Bool, rate: Double) throws(TrainingError) -> Double {
     let accumulate = recipe.train.accumulate
-    if state.batch % accumulate == 0 { weights.clearGradients() }
-    guard batch.count > 0 else { return 0 }
+    if state.batch % accumulate == 0 {
+      weights.clearGradients()
+      gathered = 0
+    }
+    gathered += batch.count
+    let loss = batch.count > 0 ? try gather(batch) : 0
+    // Due by its place, whether or not this very batch had something to teach.
+    if (state.batch + 1) % accumulate == 0 || isLast, gathered > 0 { step(rate) }
+    return loss
+  }
+
+  /// One batch forward and backward, its gradient added to what is there; gives the loss.
+  private func gather(_ batch: TrainingBatch) throws(TrainingError) -> Double {
     if let source = batch.images.baseAddress {
       plan.input.update(from: source, count: batch.count * preprocessing.outputCount)
     }
     plan.forward(count: batch.count, isTraining: true, step: UInt64(state.epoch) << 32 | UInt64(state.batch))
     let loss = loss.evaluate(
       answers: plan.output, targets: batch.targets, count: batch.count, classes: plan.outputCount,
-      gradient: plan.outputGradient, scale: 1 / Float(accumulate))
+      gradient: plan.outputGradient, scale: 1 / Float(recipe.train.accumulate))
     guard loss.isFinite else {
       throw .unsound(
         step: state.step, layer: plan.firstUnsoundNode ?? "the loss", checkpoint: existingCheckpoint)
     }
     count(batch, loss)
     plan.backward()
-    if (state.batch + 1) % accumulate == 0 || isLast { step(rate) }
     return loss
   }
 

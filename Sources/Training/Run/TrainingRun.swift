@@ -70,6 +70,8 @@ package final class TrainingRun {
   var average: WeightAverage?
   var stopping: EarlyStopping?
   var state = Checkpoint()
+  /// Pictures whose gradients wait for the next step.
+  var gathered = 0
   let trainLoader: DataLoader
   let validationLoader: DataLoader?
   let provenance: String
