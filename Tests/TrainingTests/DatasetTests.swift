@@ -68,6 +68,18 @@ struct DatasetTests {
     }
   }
 
+  @Test(arguments: ["labels.csv", "tree"]) func aClassIsNamedOnce(data: String) throws {
+    scratch.folder("tree")
+    pictures("tree/a", 0..<1)
+    Files.write(Array("filename,label\ntree/a/0.bmp,a\n".utf8), to: scratch("labels.csv"))
+    do throws(TrainingError) {
+      _ = try DatasetSource.read(scratch(data), part: .train, classes: ["a", "b", "a"])
+      Issue.record("no error")
+    } catch {
+      #expect("\(error)".contains("'a' twice"), "\(error)")
+    }
+  }
+
   @Test func packedFormatsAreChecked() throws {
     let digits = try DatasetSource.read("\(Fixture.folder)/digits", part: .train)
     #expect(digits.samples.count == 1437 && digits.classes.count == 10)

@@ -67,6 +67,12 @@ struct ReportTests {
     #expect(problems(base, flags: [("epochs", "many")]) == ["[train] epochs must be a whole number from 1 to 1000000"])
   }
 
+  @Test func aClassIsNamedOnce() {
+    let base = "[model]\narchitecture = \"lenet5\"\n[output]\nfolder = \"y\"\n[data]\ntrain = \"x\"\n"
+    #expect(
+      problems(base + "classes = [\"a\", \"b\", \"a\"]\n") == ["r.toml:7:22: [data] classes names \"a\" twice"])
+  }
+
   /// The recipes that come with Lookout can be read.
   @Test func shippedRecipesAreSound() throws {
     let root = #filePath.dropLast("Tests/TrainingTests/ReportTests.swift".count)

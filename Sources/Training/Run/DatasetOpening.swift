@@ -22,6 +22,21 @@ package enum DatasetSource {
     _ path: String, part: Part, images: String = "", classes: [String]? = nil
   ) throws(TrainingError) -> Dataset {
     guard !path.isEmpty, !path.utf8.contains(0) else { throw .settings(reason: "the path of the data is empty") }
+    try requireUnique(classes ?? [], path)
+    let dataset = try open(path, part, images, classes)
+    try requireUnique(dataset.classes, path)
+    return dataset
+  }
+
+  private static func requireUnique(_ classes: [String], _ path: String) throws(TrainingError) {
+    if let name = classes.repeated {
+      throw .dataset(path: path, place: "its classes", reason: "they have the name '\(name)' twice")
+    }
+  }
+
+  private static func open(
+    _ path: String, _ part: Part, _ images: String, _ classes: [String]?
+  ) throws(TrainingError) -> Dataset {
     let root = Path(path)
     let status: FileStatus
     do throws(PlatformError) {
@@ -73,5 +88,13 @@ package enum DatasetSource {
         && (!["val", "test"].contains(name)
           || (try? FileStatus.of(root.appending("train"), followingLinks: true)) != nil)
     }
+  }
+}
+
+extension [String] {
+  /// The first that stands in the list twice.
+  var repeated: String? {
+    var seen: Set<String> = []
+    return first { !seen.insert($0).inserted }
   }
 }

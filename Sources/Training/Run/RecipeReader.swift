@@ -165,7 +165,11 @@ private struct RecipeReader {
     data.validationRatio = t.number("validation_ratio", default: data.validationRatio, in: 0...0.9)
     data.test = t.string("test", default: "")
     data.images = t.string("images", default: "")
-    data.classes = t.strings("classes", default: [])
+    let classes = t.placedStrings("classes") ?? []
+    data.classes = classes.map(\.text)
+    for (index, name) in classes.enumerated() where data.classes[..<index].contains(name.text) {
+      t.problem(name.position, "[data] classes names \"\(name.text)\" twice")
+    }
     let place = t.place(of: "unreadable")
     let policy = t.string("unreadable", default: "skip")
     if !["skip", "stop"].contains(policy) { t.problem(place, "[data] unreadable must be \"skip\" or \"stop\"") }
