@@ -67,6 +67,24 @@ struct ReportTests {
     #expect(problems(base, flags: [("epochs", "many")]) == ["[train] epochs must be a whole number from 1 to 1000000"])
   }
 
+  /// What is a number to TOML is text where a key wants text.
+  @Test func textIsTakenAsItStands() throws {
+    let base = "[data]\ntrain = \"x\"\n[model]\narchitecture = \"lenet5\"\n[output]\nfolder = \"y\"\n"
+    for text in ["2024", "1e3", "true", "2024-11-29", "[a]"] {
+      let flags = [("folder", text), ("data.train", text), ("name", text)]
+      let recipe = try Recipe.read(Array(base.utf8), file: "r.toml", flags: flags)
+      #expect(recipe.output.folder == text && recipe.data.train == text && recipe.output.name == text)
+    }
+    let quoted = try Recipe.read(Array(base.utf8), file: "r.toml", flags: [("folder", "\"a b\"")])
+    #expect(quoted.output.folder == "a b")
+    for (table, keys) in Recipe.keys {
+      for key in keys {
+        let problems = problems(base, flags: [("\(table).\(key)", "2024")])
+        #expect(problems.allSatisfy { !$0.contains("must be a string") }, "\(problems)")
+      }
+    }
+  }
+
   @Test func aClassIsNamedOnce() {
     let base = "[model]\narchitecture = \"lenet5\"\n[output]\nfolder = \"y\"\n[data]\ntrain = \"x\"\n"
     #expect(

@@ -54,6 +54,13 @@ extension Recipe {
     ("output", ["folder", "name", "tensorboard", "contact_sheet"]),
   ]
 
+  /// The keys whose value is text.
+  private static let textKeys: Set = [
+    "data.train", "data.validation", "data.test", "data.images", "data.unreadable", "model.architecture",
+    "model.weights", "model.norm_statistics", "model.normalisation", "train.loss", "optimizer.kind", "schedule.kind",
+    "output.folder", "output.name",
+  ]
+
   /// Reads a recipe file, and then the flags over it.
   ///
   /// - Parameters:
@@ -118,12 +125,16 @@ extension Recipe {
         ])
     }
     let nowhere = FilePosition(line: 0, column: 0)
-    // What is valid TOML is taken as it is, anything else as text.
+    // What is valid TOML is taken as it is, anything else as text; where text is wanted, so are a number and a date.
     var content = TOMLValue.Content.string(value)
     if case .success(let root) = TOMLValue.parse(Array("x = \(value)".utf8)),
       case .table(let entries) = root.content, let first = entries.first, entries.count == 1
     {
-      content = first.value.content
+      if case .string = first.value.content {
+        content = first.value.content
+      } else if !textKeys.contains("\(owners[0]).\(key)") {
+        content = first.value.content
+      }
     }
     return (
       owners[0],
