@@ -58,10 +58,17 @@ final class TrainingDisplay {
       + "right \(percent(record.accuracy))  \(fixed(record.imagesPerSecond, 0)) images/s  "
       + "\(Self.duration(record.secondsLeft)) left"
     if isTerminal {
-      write("\r\u{1B}[K\(line)  \(Self.sparkline(losses))")
+      write("\r\u{1B}[K\("\(line)  \(Self.sparkline(losses))".prefix(Self.columns - 1))")
     } else {
       write(line + "\n")
     }
+  }
+
+  /// The width of the terminal as it is now; a line that wrapped could not be written over.
+  private static var columns: Int {
+    var size = winsize()
+    guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 1 else { return 80 }
+    return Int(size.ws_col)
   }
 
   /// The last losses as 24 bars, each a mean.

@@ -9,6 +9,49 @@ struct TrainingTests {
   private let digits =
     "\(#filePath.dropLast("EndToEndTests/TrainingTests.swift".count))TrainingTests/Fixtures/digits"
 
+  /// What a training of one epoch shows on a terminal of so many columns.
+  private func shown(columns: UInt16) throws -> String {
+    let terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
+    try #require(terminal >= 0)
+    defer { close(terminal) }
+    var size = winsize(ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
+    try #require(ioctl(terminal, UInt(TIOCSWINSZ), &size) == 0)
+    // TIOCSPTLCK and TIOCGPTN, which Swift does not see: let the other side be opened, and ask for its number.
+    var (lock, number): (Int32, UInt32) = (0, 0)
+    try #require(ioctl(terminal, 0x4004_5431, &lock) == 0 && ioctl(terminal, 0x8004_5430, &number) == 0)
+    let words = [
+      "\(DaemonProcess.products)/lookout", "train", "--data.train", digits, "--architecture", "lenet5", "--epochs", "1",
+      "--batch_size", "4", "--folder", scratch("out"),
+    ]
+    let process = Program.start(words, environment: [], log: "/dev/pts/\(number)")
+    var text: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = read(terminal, &chunk, chunk.count)
+      guard count > 0 else { break }
+      text += chunk[..<count]
+    }
+    var status: Int32?
+    #expect(
+      eventually {
+        status = status ?? Program.reap(process)
+        return status != nil
+      })
+    #expect(status == 0, "\(String(decoding: text, as: UTF8.self))")
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  /// The moving line fits into its row, or what is written over it leaves the rest of it there.
+  @Test(arguments: [40, 200]) func theMovingLineFitsTheTerminal(columns: UInt16) throws {
+    let clear = "\r\u{1B}[K"
+    let lines = try shown(columns: columns).components(behind: clear).filter {
+      $0.hasPrefix("epoch 1/1  ") && !$0.utf8.contains(10)
+    }
+    #expect(lines.count > 1)
+    #expect(lines.allSatisfy { $0.count < Int(columns) }, "\(lines)")
+    #expect(lines.contains { $0.contains("images/s") } == (columns == 200))
+  }
+
   /// Two classes of pictures; every one of class `one` is the same if `isOne`, and none can be read if `isBroken`.
   private func pictures(isOne: Bool = false, isBroken: Bool = false) -> String {
     let folder = scratch.folder("pictures")

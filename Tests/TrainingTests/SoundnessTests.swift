@@ -94,4 +94,18 @@ struct SoundnessTests {
     }
     #expect(reason.contains("drop_last") && reason.contains("batch_size"), "\(reason)")
   }
+
+  /// Large pictures on one loader: nearly all of the time is spent waiting for them.
+  @Test func theRateCountsTheWaitForPictures() throws {
+    let recipe = try runs.pictures(runs.pair(side: 1200, count: 8), ["epochs": "1"])
+    let run = try TrainingRun(recipe, provenance: "a test")
+    let started = Clock.monotonicNanoseconds()
+    var (wall, shown) = (0.0, 0.0)
+    _ = try run.run(stop: StopRequest()) { event in
+      guard case .step(let record) = event, record.batch == record.batches else { return }
+      wall = Double(Clock.monotonicNanoseconds() - started) * 1e-9
+      shown = 16 / record.imagesPerSecond
+    }
+    #expect(shown > wall / 2, "\(shown) s of \(wall) s")
+  }
 }

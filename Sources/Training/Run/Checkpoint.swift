@@ -123,7 +123,7 @@ package struct EpochRecord: Equatable, Sendable {
   package var validationLoss: Double?
   package var validationAccuracy: Double?
   package var learningRate: Double
-  /// Of the training alone.
+  /// Of the training alone, the wait for pictures with it.
   package var seconds: Double
   package var images: Int
 

@@ -52,8 +52,10 @@ extension TrainingRun {
   ) throws(TrainingError) -> TrainingEnd {
     let batches = trainLoader.epoch(state.epoch, from: state.batch)
     let total = trainLoader.batchesPerEpoch
-    while let batch = batches.next() {
+    while true {
+      // Before the wait for the loader: what it takes to get pictures is part of the rate.
       let before = Clock.monotonicNanoseconds()
+      guard let batch = batches.next() else { return .finished }
       for picture in batch.unreadable {
         guard !recipe.data.stopsAtUnreadable else {
           throw .dataset(path: picture.name, place: "the picture", reason: picture.reason)
@@ -75,7 +77,6 @@ extension TrainingRun {
         lastCheckpoint = now
       }
     }
-    return .finished
   }
 
   /// Learns from one batch, and makes a step where one is due; gives the loss.
