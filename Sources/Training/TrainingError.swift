@@ -13,6 +13,8 @@ package enum TrainingError: Error, Equatable {
   case unsoundTensor(step: Int, name: String, checkpoint: String?)
   /// A checkpoint that is damaged or of another run.
   case checkpoint(path: String, reason: String)
+  /// Asked to stop where there is no state to keep: while it sets itself up or tests.
+  case stopped
   case engine(EngineError)
   case platform(PlatformError)
 }
@@ -36,6 +38,7 @@ extension TrainingError: CustomStringConvertible {
     case .unsoundTensor(let step, let name, let checkpoint):
       "after \(step) steps the tensor \(name) holds numbers that are infinite or none. " + Self.remedy(checkpoint)
     case .checkpoint(let path, let reason): "\(path): \(reason)"
+    case .stopped: "stopped"
     case .engine(let error): "\(error)"
     case .platform(let error): "\(error)"
     }

@@ -29,13 +29,13 @@ enum TrainCommand {
     }
     let command = "lookout train " + words.joined(separator: " ")
     do throws(TrainingError) {
-      let run = try TrainingRun(recipe, provenance: command)
+      let run = try TrainingRun(recipe, provenance: command, stop: stop)
       let display = TrainingDisplay()
       describe(run, display)
       if try run.resume() { display.note("goes on after \(run.history.count) epochs, from the checkpoint") }
       let end = try run.run(stop: stop) { display.show($0) }
       display.finish(end, run)
-      if end != .interrupted, !recipe.data.test.isEmpty { try test(run, recipe, display) }
+      if end != .interrupted, !recipe.data.test.isEmpty { try test(run, recipe, stop, display) }
       if end == .interrupted { exit(75) }
     } catch {
       throw failure(error)
@@ -44,6 +44,7 @@ enum TrainCommand {
 
   static func failure(_ error: TrainingError) -> Failure {
     switch error {
+    case .stopped: Failure(code: 75, message: "stopped; the same command begins or goes on")
     case .platform: .input("\(error)")
     case .engine(.file): .input("\(error)")
     case .settings: .usage("\(error)")
@@ -108,13 +109,13 @@ enum TrainCommand {
 
   /// The best model on the test data, with a report beside it.
   private static func test(
-    _ run: TrainingRun, _ recipe: Recipe, _ display: TrainingDisplay
+    _ run: TrainingRun, _ recipe: Recipe, _ stop: StopRequest, _ display: TrainingDisplay
   ) throws(TrainingError) {
     let dataset = try DatasetSource.read(
       recipe.data.test, part: .test, images: recipe.data.images, classes: run.training.classes)
     let report = try ModelEvaluation(
       modelPath: String(decoding: run.modelPath.bytes, as: UTF8.self), dataset: dataset, threads: recipe.train.threads,
-      history: run.history)
+      history: run.history, stop: stop)
     try report.write(
       json: "\(recipe.output.folder)/test.json", html: "\(recipe.output.folder)/report.html")
     display.note(

@@ -51,6 +51,57 @@ struct InterruptionTests {
     #expect(Runs.bits(second) == Runs.bits(whole))
   }
 
+  /// Asked while it validates it does not do so to the end, and does it anew when it goes on.
+  @Test func stopsInsideAValidation() throws {
+    let flags: KeyValuePairs = ["validation_ratio": "0.5"]
+    let pictures = runs.pair()
+    let whole = try TrainingRun(try runs.pictures(pictures, name: "whole", flags), provenance: "a test")
+    _ = try whole.run(stop: StopRequest()) { _ in }
+    let stop = StopRequest()
+    let recipe = try runs.pictures(pictures, name: "parts", flags)
+    let first = try TrainingRun(recipe, provenance: "a test")
+    #expect(
+      try first.run(stop: stop) { event in
+        if case .step(let record) = event, record.batch == record.batches { stop.ask() }
+      } == .interrupted)
+    #expect(first.history.isEmpty)
+    let second = try TrainingRun(recipe, provenance: "a test")
+    #expect(try second.resume())
+    #expect(try second.run(stop: StopRequest()) { _ in } == .finished)
+    #expect(Runs.bits(second) == Runs.bits(whole))
+    #expect(second.history.map(\.validationLoss) == whole.history.map(\.validationLoss))
+  }
+
+  @Test func stopsBeforeTheFirstStep() throws {
+    let stop = StopRequest()
+    let run = try TrainingRun(try runs.pictures(runs.pair()), provenance: "a test")
+    stop.ask()
+    var steps = 0
+    #expect(
+      try run.run(stop: stop) { event in
+        if case .step = event { steps += 1 }
+      } == .interrupted)
+    #expect(steps == 0)
+  }
+
+  @Test func stopsWhileItIsSetUp() throws {
+    let stop = StopRequest()
+    stop.ask()
+    let recipe = try runs.pictures(runs.pair(), ["normalisation": "data"])
+    #expect(throws: TrainingError.stopped) { try TrainingRun(recipe, provenance: "a test", stop: stop) }
+  }
+
+  @Test func stopsTheLastTest() throws {
+    let (pictures, stop) = (runs.pair(), StopRequest())
+    _ = try TrainingRun(try runs.pictures(pictures), provenance: "a test").run(stop: stop) { _ in }
+    stop.ask()
+    let dataset = try DatasetSource.read(pictures, part: .test)
+    let model = runs.scratch("run/model.swiftweights")
+    #expect(throws: TrainingError.stopped) {
+      try ModelEvaluation(modelPath: model, dataset: dataset, threads: 1, stop: stop)
+    }
+  }
+
   /// A checkpoint from before each tensor's steps were counted goes on with what was counted then.
   @Test func olderCheckpointsAreRead() throws {
     let (flags, pictures): (KeyValuePairs<String, String>, String) = (["optimizer.kind": "adam"], runs.pair())

@@ -24,9 +24,10 @@ package struct ModelEvaluation {
 
   /// Answers every picture.
   ///
-  /// - Throws: `TrainingError.settings` if the classes are not the model's.
+  /// - Throws: `TrainingError.settings` if the classes are not the model's, `.stopped` if `stop` is asked.
   package init(
-    modelPath: String, dataset: Dataset, threads: Int, history: [EpochRecord] = [], shownMistakes: Int = 24
+    modelPath: String, dataset: Dataset, threads: Int, history: [EpochRecord] = [], shownMistakes: Int = 24,
+    stop: StopRequest = StopRequest()
   ) throws(TrainingError) {
     let file: WeightsFile
     let preprocessing: Preprocessing
@@ -49,7 +50,8 @@ package struct ModelEvaluation {
     var settings = LoaderSettings()
     (settings.batchSize, settings.isShuffled, settings.workers) = (batch, false, threads)
     let loader = DataLoader(matched, preprocessing: preprocessing, settings: settings)
-    let outcome = evaluator.evaluate(loader, loss: .crossEntropy(classWeights: nil, labelSmoothing: 0))
+    let outcome = evaluator.evaluate(loader, loss: .crossEntropy(classWeights: nil, labelSmoothing: 0), stop: stop)
+    if stop.isAsked { throw .stopped }
     var isProbability = false
     if let last = file.graph.nodes.first(where: { $0.name == file.graph.outputName }), case .softmax = last.operation {
       isProbability = true

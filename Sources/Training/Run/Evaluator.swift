@@ -75,8 +75,8 @@ package final class Evaluator {
     }
   }
 
-  /// Answers all pictures of a loader, in order.
-  package func evaluate(_ loader: DataLoader, loss: Loss, isStopped: () -> Bool = { false }) -> Outcome {
+  /// Answers all pictures of a loader, in order, or those before `stop` is asked.
+  package func evaluate(_ loader: DataLoader, loss: Loss, stop: StopRequest) -> Outcome {
     var outcome = Outcome(classes: classes)
     let batches = loader.epoch(0)
     while let batch = batches.next() {
@@ -94,7 +94,7 @@ package final class Evaluator {
       outcome.samples += batch.samples
       outcome.unreadable += batch.unreadable
       batches.recycle(batch)
-      if isStopped() { break }
+      if stop.isAsked { break }
     }
     outcome.loss /= Double(max(1, outcome.labels.count))
     return outcome

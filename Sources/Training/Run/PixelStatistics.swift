@@ -7,8 +7,10 @@ package struct PixelStatistics: Equatable, Sendable {
 
   /// Reads every picture once, resized as the network gets it; unreadable ones do not count.
   ///
-  /// - Throws: `TrainingError.dataset`, naming it by `path`, if no picture can be read.
-  package init(of dataset: Dataset, path: String, preprocessing: Preprocessing) throws(TrainingError) {
+  /// - Throws: `TrainingError.dataset`, naming it by `path`, if no picture can be read; `.stopped` if `stop` is asked.
+  package init(
+    of dataset: Dataset, path: String, preprocessing: Preprocessing, stop: StopRequest = StopRequest()
+  ) throws(TrainingError) {
     let reader = PictureReader(dataset, preprocessing: preprocessing)
     let channels = preprocessing.channels.count
     // Whole numbers: the sums are exact, whatever their order.
@@ -16,6 +18,7 @@ package struct PixelStatistics: Equatable, Sendable {
     var squares = [Int](repeating: 0, count: channels)
     var pixels = 0
     for sample in dataset.samples {
+      if stop.isAsked { throw .stopped }
       guard let picture = try? reader.picture(of: sample, isResized: true) else { continue }
       for (index, value) in picture.samples.enumerated() {
         sums[index % channels] += Int(value)

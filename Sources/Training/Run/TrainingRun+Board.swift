@@ -4,7 +4,7 @@ internal import Platform
 
 extension TrainingRun {
   /// What the network will see in the first epoch, as a PNG.
-  func writeContactSheet(_ tell: (TrainingEvent) -> Void) throws(TrainingError) {
+  func writeContactSheet(_ stop: StopRequest, _ tell: (TrainingEvent) -> Void) throws(TrainingError) {
     let wanted = min(recipe.output.contactSheet, training.samples.count)
     guard wanted > 0 else { return }
     let output = preprocessing.output
@@ -12,6 +12,8 @@ extension TrainingRun {
     let batches = trainLoader.epoch(0)
     var shown = 0
     while shown < wanted, let batch = batches.next() {
+      // It is drawn when the run goes on.
+      if stop.isAsked { return }
       for n in 0..<min(batch.count, wanted - shown) {
         guard let base = batch.images.baseAddress else { break }
         sheet.set(shown + n, preprocessing.picture(ofInput: base + n * preprocessing.outputCount))

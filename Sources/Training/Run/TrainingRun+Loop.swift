@@ -6,7 +6,7 @@ extension TrainingRun {
   /// Trains until the recipe's end, an early stop, or until asked to stop; then writes what there is.
   ///
   /// - Parameters:
-  ///   - stop: looked at after every batch.
+  ///   - stop: looked at after every batch, of the validation too.
   ///   - tell: called on this thread.
   /// - Returns: why it ended.
   /// - Throws: `TrainingError.unsound` when the loss is no number any more, `.unsoundTensor` when a weight is none; the
@@ -14,16 +14,13 @@ extension TrainingRun {
   package func run(stop: StopRequest, tell: (TrainingEvent) -> Void) throws(TrainingError) -> TrainingEnd {
     let started = Clock.monotonicNanoseconds()
     var lastCheckpoint = started
-    if state.step == 0 { try writeContactSheet(tell) }
+    if state.step == 0 { try writeContactSheet(stop, tell) }
     while state.epoch < recipe.train.epochs {
       if stopping?.isOver == true { return .early }
+      if stop.isAsked { return try interrupted(tell) }
       try thawIfDue(tell)
       let end = try runEpoch(started: started, lastCheckpoint: &lastCheckpoint, stop: stop, tell: tell)
-      if end == .interrupted {
-        try writeCheckpoint(tell)
-        return .interrupted
-      }
-      let record = try finishEpoch(tell)
+      guard end != .interrupted, let record = try finishEpoch(stop, tell) else { return try interrupted(tell) }
       tell(.epoch(record, of: recipe.train.epochs))
       // Counted before it is written, or a run that is killed in between has one more epoch's patience.
       stopping?.add(record.validationLoss ?? record.trainLoss)
@@ -31,6 +28,11 @@ extension TrainingRun {
       lastCheckpoint = Clock.monotonicNanoseconds()
     }
     return stopping?.isOver == true ? .early : .finished
+  }
+
+  private func interrupted(_ tell: (TrainingEvent) -> Void) throws(TrainingError) -> TrainingEnd {
+    try writeCheckpoint(tell)
+    return .interrupted
   }
 
   /// From `thawEpoch` on nothing is frozen.
@@ -140,7 +142,11 @@ extension TrainingRun {
   }
 
   /// Validates, keeps the best model, and makes ready for the next epoch.
-  private func finishEpoch(_ tell: (TrainingEvent) -> Void) throws(TrainingError) -> EpochRecord {
+  ///
+  /// - Returns: nil if it was asked to stop while it validated; all is as it was before then.
+  private func finishEpoch(
+    _ stop: StopRequest, _ tell: (TrainingEvent) -> Void
+  ) throws(TrainingError) -> EpochRecord? {
     guard state.seen > 0 else { throw .unreadable(recipe.data.train, count: training.samples.count) }
     try requireSound()
     var record = EpochRecord(
@@ -148,7 +154,8 @@ extension TrainingRun {
       trainAccuracy: Double(state.right) / Double(state.seen), validationLoss: nil, validationAccuracy: nil,
       learningRate: rate, seconds: state.seconds, images: state.seen)
     if let validationLoader {
-      let outcome = try evaluate(validationLoader)
+      let outcome = try evaluate(validationLoader, stop)
+      if stop.isAsked { return nil }
       (record.validationLoss, record.validationAccuracy) = (outcome.loss, outcome.accuracy)
     }
     recipe.schedule.schedule.update(&state.plateau, loss: record.validationLoss ?? record.trainLoss)
@@ -164,11 +171,11 @@ extension TrainingRun {
     return record
   }
 
-  func evaluate(_ loader: DataLoader) throws(TrainingError) -> Evaluator.Outcome {
+  private func evaluate(_ loader: DataLoader, _ stop: StopRequest) throws(TrainingError) -> Evaluator.Outcome {
     do throws(EngineError) {
       let evaluator = try Evaluator(
         graph: start.graph, weights: AnyTensors(source: servedWeights), batch: loader.settings.batchSize, lanes: lanes)
-      return evaluator.evaluate(loader, loss: loss)
+      return evaluator.evaluate(loader, loss: loss, stop: stop)
     } catch {
       throw .engine(error)
     }

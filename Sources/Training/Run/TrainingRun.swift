@@ -83,8 +83,11 @@ package final class TrainingRun {
 
   /// Reads the data, makes the network and everything beside it.
   ///
-  /// - Throws: `TrainingError` when the recipe, the data and the model do not fit each other.
-  package init(_ recipe: Recipe, provenance: String) throws(TrainingError) {
+  /// - Throws: `TrainingError` when the recipe, the data and the model do not fit each other; `.stopped` if `stop` is asked
+  ///   before all is made.
+  package init(
+    _ recipe: Recipe, provenance: String, stop: StopRequest = StopRequest()
+  ) throws(TrainingError) {
     self.recipe = recipe
     self.provenance = provenance
     let seed = UInt64(recipe.train.seed)
@@ -107,7 +110,7 @@ package final class TrainingRun {
     start = try StartingModel(recipe.model, classes: training.classes.count, seed: seed)
     preprocessing =
       recipe.model.normalisation == .data
-      ? try PixelStatistics(of: training, path: data.train, preprocessing: start.preprocessing)
+      ? try PixelStatistics(of: training, path: data.train, preprocessing: start.preprocessing, stop: stop)
         .applied(to: start.preprocessing)
       : start.preprocessing
     lanes = ThreadLanes(count: recipe.train.threads)
@@ -135,6 +138,7 @@ package final class TrainingRun {
     }
     if recipe.train.averageDecay > 0 { average = WeightAverage(decay: Float(recipe.train.averageDecay)) }
     if recipe.train.patience > 0 { stopping = EarlyStopping(patience: recipe.train.patience) }
+    if stop.isAsked { throw .stopped }
   }
 
   private static func loading(_ recipe: Recipe, isTraining: Bool) -> LoaderSettings {
