@@ -95,6 +95,30 @@ struct SoundnessTests {
     #expect(reason.contains("drop_last") && reason.contains("batch_size"), "\(reason)")
   }
 
+  @Test func unreadableValidationPicturesAreTold() throws {
+    let (train, validation) = (runs.pair(), runs.pair(count: 4, name: "other"))
+    let broken = "\(validation)/two/1.bmp"
+    Files.write(Array("no picture".utf8), to: broken)
+    var told: [String] = []
+    let skipping = error(try runs.pictures(train, ["validation": validation, "epochs": "1"])) { _, event in
+      if case .unreadable(let picture) = event { told.append(picture.name) }
+    }
+    #expect(skipping == nil && told == [broken])
+    let stopping = error(try runs.pictures(train, ["validation": validation, "unreadable": "stop"]))
+    guard case .dataset(broken, _, _) = stopping else {
+      Issue.record("\(String(describing: stopping))")
+      return
+    }
+    for label in ["one", "two"] {
+      for number in 0..<4 { Files.write(Array("no".utf8), to: "\(validation)/\(label)/\(number).bmp") }
+    }
+    guard case .dataset(validation, _, _) = error(try runs.pictures(train, name: "none", ["validation": validation]))
+    else {
+      Issue.record("a validation without pictures passed")
+      return
+    }
+  }
+
   /// Large pictures on one loader: nearly all of the time is spent waiting for them.
   @Test func theRateCountsTheWaitForPictures() throws {
     let recipe = try runs.pictures(runs.pair(side: 1200, count: 8), ["epochs": "1"])

@@ -58,12 +58,7 @@ extension TrainingRun {
       // Before the wait for the loader: what it takes to get pictures is part of the rate.
       let before = Clock.monotonicNanoseconds()
       guard let batch = batches.next() else { return .finished }
-      for picture in batch.unreadable {
-        guard !recipe.data.stopsAtUnreadable else {
-          throw .dataset(path: picture.name, place: "the picture", reason: picture.reason)
-        }
-        tell(.unreadable(picture))
-      }
+      try report(batch.unreadable, tell)
       let rate = rate
       let loss = try learn(batch, isLast: state.batch + 1 == total, rate: rate)
       batches.recycle(batch)
@@ -78,6 +73,16 @@ extension TrainingRun {
         try writeCheckpoint(tell)
         lastCheckpoint = now
       }
+    }
+  }
+
+  /// Pictures that were left out: told, or the end, as the recipe has it.
+  private func report(_ unreadable: [UnreadablePicture], _ tell: (TrainingEvent) -> Void) throws(TrainingError) {
+    for picture in unreadable {
+      guard !recipe.data.stopsAtUnreadable else {
+        throw .dataset(path: picture.name, place: "the picture", reason: picture.reason)
+      }
+      tell(.unreadable(picture))
     }
   }
 
@@ -156,6 +161,11 @@ extension TrainingRun {
     if let validationLoader {
       let outcome = try evaluate(validationLoader, stop)
       if stop.isAsked { return nil }
+      try report(outcome.unreadable, tell)
+      guard !outcome.labels.isEmpty else {
+        let path = recipe.data.validation.isEmpty ? recipe.data.train : recipe.data.validation
+        throw .unreadable(path, count: outcome.unreadable.count)
+      }
       (record.validationLoss, record.validationAccuracy) = (outcome.loss, outcome.accuracy)
     }
     recipe.schedule.schedule.update(&state.plateau, loss: record.validationLoss ?? record.trainLoss)
