@@ -9,8 +9,8 @@ enum EvaluateCommand {
     let arguments = try Arguments(
       words, options: ["--html", "--images", "--part", "--threads", "--report"], switches: ["--json"])
     guard arguments.operands.count == 2 else { throw .usage("evaluate takes a model and labelled pictures") }
-    guard let part = ["test": DatasetSource.Part.test, "train": .train][arguments["--part"] ?? "test"] else {
-      throw .usage("--part is train or test")
+    guard let part = DatasetSource.Part(rawValue: arguments["--part"] ?? "test") else {
+      throw .usage("--part is train, validation or test")
     }
     guard let threads = Int(arguments["--threads"] ?? "2"), (1...64).contains(threads) else {
       throw .usage("--threads is a number from 1 to 64")
@@ -52,23 +52,26 @@ enum DatasetCommand {
   static func run(_ words: [String]) throws(Failure) {
     guard words.first == "check" else { throw .usage("dataset has one verb: check") }
     let arguments = try Arguments(
-      Array(words.dropFirst()), options: ["--validation", "--test", "--images"], switches: [])
+      Array(words.dropFirst()), options: ["--validation", "--validation-ratio", "--seed", "--test", "--images"],
+      switches: [])
     guard arguments.operands.count == 1 else { throw .usage("dataset check takes the training data") }
-    let images = arguments["--images"] ?? ""
+    var recipe = Recipe()
+    recipe.data.train = arguments.operands[0]
+    recipe.data.validation = arguments["--validation"] ?? ""
+    recipe.data.test = arguments["--test"] ?? ""
+    recipe.data.images = arguments["--images"] ?? ""
+    if let text = arguments["--validation-ratio"] {
+      guard let ratio = Double(text), (0...0.9).contains(ratio) else {
+        throw .usage("--validation-ratio is a number from 0 to 0.9")
+      }
+      recipe.data.validationRatio = ratio
+    }
+    if let text = arguments["--seed"] {
+      guard let seed = Int(text), seed >= 0 else { throw .usage("--seed is a whole number") }
+      recipe.train.seed = seed
+    }
     do throws(TrainingError) {
-      let path = arguments.operands[0]
-      let train = try DatasetSource.read(path, part: .train, images: images)
-      var parts = [DatasetCheck.Part(name: "train", dataset: train)]
-      let others = [("validation", arguments["--validation"]), ("test", arguments["--test"])]
-      for case (let name, let other?) in others {
-        let dataset = try DatasetSource.read(other, part: .test, images: images, classes: train.classes)
-        parts.append(DatasetCheck.Part(name: name, dataset: dataset))
-      }
-      if parts.count == 1, DatasetSource.hasTestPart(path) {
-        let dataset = try DatasetSource.read(path, part: .test, images: images, classes: train.classes)
-        parts.append(DatasetCheck.Part(name: "test", dataset: dataset))
-      }
-      let check = DatasetCheck(parts, tell: progress)
+      let check = DatasetCheck(try DatasetCheck.parts(of: recipe), tell: progress)
       report(check)
       if !check.isSound { exit(65) }
     } catch {

@@ -18,8 +18,8 @@ let usage = """
          lookout quarantine list | quarantine release ID…
          lookout plugin list | plugin new NAME [--language swift|c] | plugin test FILE.so
          lookout train [RECIPE.toml] [--KEY VALUE]…
-         lookout evaluate MODEL.swiftweights DATA [--part test|train] [--images FOLDER] [--report FILE] [--html FILE] [--json]
-         lookout dataset check DATA [--validation DATA] [--test DATA] [--images FOLDER]
+         lookout evaluate MODEL.swiftweights DATA [--part test|validation|train] [--images FOLDER] [--report FILE] [--html FILE] [--json]
+         lookout dataset check DATA [--validation DATA] [--validation-ratio R] [--seed N] [--test DATA] [--images FOLDER]
          lookout --help | --version
 
   import   reads an ONNX model, a TorchScript archive (with --input-size), or a state_dict or .safetensors file (with

@@ -75,6 +75,16 @@ struct TrainingTests {
     #expect(ran.status == 65 && ran.errors.contains("lookout dataset check"), "\(ran)")
     #expect(!Files.exists(scratch("out/model.swiftweights")))
   }
+
+  /// Equal pictures that the run would learn and validate by are found before it, as those of two folders are.
+  @Test func whatTheValidationRatioTearsApartIsALeak() {
+    let folder = pictures(isOne: true)
+    let ran = lookout("dataset", "check", folder)
+    #expect(ran.status == 65 && ran.output.contains("1 leaks between parts"), "\(ran)")
+    let whole = lookout("dataset", "check", folder, "--validation-ratio", "0")
+    #expect(whole.status == 0 && whole.output.contains("1 harmless duplicates: sound"), "\(whole)")
+    #expect(lookout("dataset", "check", folder, "--validation-ratio", "2").status == 64)
+  }
 }
 
 extension String {

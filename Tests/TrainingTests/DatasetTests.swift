@@ -41,6 +41,26 @@ struct DatasetTests {
     #expect(try DatasetSource.read(scratch("tree"), part: .test).counts == [2, 1])
   }
 
+  /// Each part from its own folder, also where nobody says so.
+  @Test func aTreeHoldsThreeParts() throws {
+    scratch.folder("tree")
+    for (index, part) in ["train", "val", "test"].enumerated() {
+      scratch.folder("tree/\(part)")
+      pictures("tree/\(part)/a", (index * 10)..<(index * 10 + 2))
+      pictures("tree/\(part)/b", (index * 10 + 2)..<(index * 10 + 4 - index))
+    }
+    let tree = scratch("tree")
+    #expect(try DatasetSource.read(tree, part: .validation).counts == [2, 1])
+    #expect(try DatasetSource.read(tree, part: .test).counts == [2, 0])
+    let flags = [("data.train", tree), ("folder", scratch.folder("out")), ("architecture", "lenet5")]
+    let recipe = try Recipe.read([], file: "none", flags: flags)
+    let run = try TrainingRun(recipe, provenance: "a test")
+    #expect(run.training.counts == [2, 2] && run.validation?.counts == [2, 1])
+    let parts = try DatasetCheck.parts(of: recipe)
+    #expect(parts.map(\.name) == ["train", "validation", "test"])
+    #expect(parts.map(\.dataset.counts) == [[2, 2], [2, 1], [2, 0]])
+  }
+
   @Test func labelsFilesNameLineAndFile() throws {
     pictures("images", 0..<3)
     func read(_ text: String, _ name: String = "labels.csv") throws -> Dataset {

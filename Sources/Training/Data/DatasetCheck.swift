@@ -14,6 +14,31 @@ package struct DatasetCheck: Sendable {
     }
   }
 
+  /// The parts that a run by a recipe has: what is set aside to validate is one of its own.
+  ///
+  /// - Throws: `TrainingError` if one of them cannot be listed.
+  package static func parts(of recipe: Recipe) throws(TrainingError) -> [Part] {
+    let data = recipe.data
+    let train = try DatasetSource.read(data.train, part: .train, images: data.images)
+    func other(_ path: String, _ part: DatasetSource.Part) throws(TrainingError) -> Part {
+      let dataset = try DatasetSource.read(path, part: part, images: data.images, classes: train.classes)
+      return Part(name: part.rawValue, dataset: dataset)
+    }
+    var parts = [Part(name: "train", dataset: train)]
+    if let path = data.validationPath {
+      parts.append(try other(path, .validation))
+    } else if data.validationRatio > 0 {
+      let split = train.split(ratio: data.validationRatio, seed: UInt64(recipe.train.seed))
+      parts = [Part(name: "train", dataset: split.kept), Part(name: "validation", dataset: split.aside)]
+    }
+    if !data.test.isEmpty {
+      parts.append(try other(data.test, .test))
+    } else if DatasetSource.parts(of: data.train).contains(.test) {
+      parts.append(try other(data.train, .test))
+    }
+    return parts
+  }
+
   /// Pictures of the same pixels.
   package struct Twins: Equatable, Sendable {
     /// `part: name (class)` of each.

@@ -3,8 +3,9 @@ internal import Platform
 /// Finds out what a path is and reads it.
 package enum DatasetSource {
   /// Which part of a data set is wanted, where the path holds several.
-  package enum Part: Sendable {
+  package enum Part: String, CaseIterable, Sendable {
     case train
+    case validation
     case test
   }
 
@@ -13,7 +14,7 @@ package enum DatasetSource {
   /// - Parameters:
   ///   - path: a folder a class (also with `train` and `val` or `test` below it), a folder of CIFAR batches or IDX
   ///     files, a labels file, an IDX file of pictures, or a results database.
-  ///   - part: which half of it.
+  ///   - part: which part of it; what has no pictures for validation gives those for the test, and the other way round.
   ///   - images: what a labels file's names are relative to; empty is its own folder.
   ///   - classes: names that are known already, in their order.
   /// - Returns: samples and classes.
@@ -71,23 +72,28 @@ package enum DatasetSource {
       let name = "\(part == .train ? "train" : "t10k")-images-idx3-ubyte\(ending)"
       if exists(name) { return try IDXFiles.read(images: "\(path)/\(name)", classes: classes) }
     }
-    if exists("train"), exists("val") || exists("test") {
-      let below = part == .train ? "train" : exists("val") ? "val" : "test"
-      return try FolderTree.read(root.appending(below), classes: classes)
-    }
-    return try FolderTree.read(root, classes: classes)
+    let parts = treeParts(root)
+    guard parts.count > 1 else { return try FolderTree.read(root, classes: classes) }
+    let kept = parts.contains(part) ? part : part == .test ? .validation : .test
+    return try FolderTree.read(root.appending(folderName(kept)), classes: classes)
   }
 
-  /// Whether the path itself tells training from test data.
-  package static func hasTestPart(_ path: String) -> Bool {
-    let root = Path(path)
-    return [
-      "batches.meta.txt", "fine_label_names.txt", "t10k-images-idx3-ubyte", "t10k-images-idx3-ubyte.gz", "val", "test",
-    ].contains { name in
-      (try? FileStatus.of(root.appending(name), followingLinks: true)) != nil
-        && (!["val", "test"].contains(name)
-          || (try? FileStatus.of(root.appending("train"), followingLinks: true)) != nil)
+  private static func folderName(_ part: Part) -> String { part == .validation ? "val" : part.rawValue }
+
+  /// What a folder of folders a class is divided into: by `train` and others below it, or not at all.
+  private static func treeParts(_ root: Path) -> [Part] {
+    let parts = Part.allCases.filter {
+      (try? FileStatus.of(root.appending(folderName($0)), followingLinks: true))?.kind == .directory
     }
+    return parts.first == .train && parts.count > 1 ? parts : [.train]
+  }
+
+  /// The parts that the path itself tells apart.
+  package static func parts(of path: String) -> [Part] {
+    let root = Path(path)
+    let packed = ["batches.meta.txt", "fine_label_names.txt", "t10k-images-idx3-ubyte", "t10k-images-idx3-ubyte.gz"]
+    let isPacked = packed.contains { (try? FileStatus.of(root.appending($0), followingLinks: true)) != nil }
+    return isPacked ? [.train, .test] : treeParts(root)
   }
 }
 

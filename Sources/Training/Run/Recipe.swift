@@ -5,7 +5,7 @@ package struct Recipe: Equatable, Sendable {
   package struct Data: Equatable, Sendable {
     /// A folder a class, a labels file, an IDX file of pictures, a folder of CIFAR batches, or a results database.
     package var train = ""
-    /// The same for validation; empty takes `validationRatio` of the training data aside.
+    /// The same for validation; empty takes what stands beside the training data, or else `validationRatio` of it aside.
     package var validation = ""
     package var validationRatio = 0.1
     /// The same for a last test; empty does none.
@@ -17,6 +17,12 @@ package struct Recipe: Equatable, Sendable {
     package var stopsAtUnreadable = false
     package var workers = 1
     package var cacheMegabytes = 512
+
+    /// Where pictures for validation are; nil if they are among those for training.
+    package var validationPath: String? {
+      if !validation.isEmpty { return validation }
+      return DatasetSource.parts(of: train).contains(.validation) ? train : nil
+    }
   }
 
   package struct Model: Equatable, Sendable {

@@ -163,8 +163,7 @@ extension TrainingRun {
       if stop.isAsked { return nil }
       try report(outcome.unreadable, tell)
       guard !outcome.labels.isEmpty else {
-        let path = recipe.data.validation.isEmpty ? recipe.data.train : recipe.data.validation
-        throw .unreadable(path, count: outcome.unreadable.count)
+        throw .unreadable(recipe.data.validationPath ?? recipe.data.train, count: outcome.unreadable.count)
       }
       (record.validationLoss, record.validationAccuracy) = (outcome.loss, outcome.accuracy)
     }

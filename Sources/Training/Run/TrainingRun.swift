@@ -94,9 +94,9 @@ package final class TrainingRun {
     let data = recipe.data
     let all = try DatasetSource.read(
       data.train, part: .train, images: data.images, classes: data.classes.isEmpty ? nil : data.classes)
-    if !data.validation.isEmpty {
+    if let path = data.validationPath {
       training = all
-      validation = try DatasetSource.read(data.validation, part: .test, images: data.images, classes: all.classes)
+      validation = try DatasetSource.read(path, part: .validation, images: data.images, classes: all.classes)
     } else if data.validationRatio > 0 {
       let split = all.split(ratio: data.validationRatio, seed: seed)
       (training, validation) = (split.kept, split.aside.samples.isEmpty ? nil : split.aside)
