@@ -149,7 +149,8 @@ let package = Package(
     tests("HTTPServerTests", ["HTTPServer", "Platform"]),
     tests("ImagingTests", ["Imaging"], exclude: ["Fixtures"]),
     tests("EngineTests", ["Engine", "Platform", "CKernels", "CShims"], exclude: ["Fixtures"]),
-    tests("TrainingTests", ["Training", "Engine", "ModelZoo", "Imaging", "Platform"], exclude: ["Fixtures"]),
+    tests(
+      "TrainingTests", ["Training", "Engine", "ModelZoo", "Imaging", "Platform", "CSQLite"], exclude: ["Fixtures"]),
     tests("ModelZooTests", ["ModelZoo", "Engine"], exclude: ["Fixtures"]),
     tests(
       "ServiceTests", ["Service", "TOML", "Platform", "Imaging", "Engine", "SinkProtocol", "CSQLite"],

@@ -1,4 +1,6 @@
+import CSQLite
 import Imaging
+import Platform
 import TestSupport
 import Testing
 import Training
@@ -118,6 +120,71 @@ struct DatasetTests {
     #expect(cifar.packed?.picture(4).samples.prefix(3) == [10, 20, 30])
     Files.write(Array(record.dropLast()), to: scratch("cifar/data_batch_3.bin"))
     #expect(throws: TrainingError.self) { try DatasetSource.read(scratch("cifar"), part: .train) }
+  }
+
+  /// Two labels a record, of which the second is the fine one; the planes become interleaved pixels.
+  @Test func coarseLabelsAreNotTheClasses() throws {
+    func record(coarse: UInt8, fine: UInt8, red: UInt8) -> [UInt8] {
+      [coarse, fine] + [UInt8](repeating: red, count: 1024) + [UInt8](repeating: 2, count: 1024)
+        + [UInt8](repeating: 3, count: 1024)
+    }
+    scratch.folder("cifar100")
+    Files.write(
+      record(coarse: 1, fine: 2, red: 10) + record(coarse: 0, fine: 0, red: 11), to: scratch("cifar100/train.bin"))
+    Files.write(record(coarse: 2, fine: 1, red: 12), to: scratch("cifar100/test.bin"))
+    Files.write(Array("apple\nbear\nclock\n".utf8), to: scratch("cifar100/fine_label_names.txt"))
+    let train = try DatasetSource.read(scratch("cifar100"), part: .train)
+    #expect(train.classes == ["apple", "bear", "clock"] && train.samples.map(\.label) == [2, 0])
+    #expect(train.packed?.picture(1).samples.prefix(6) == [11, 2, 3, 11, 2, 3])
+    let test = try DatasetSource.read(scratch("cifar100"), part: .test)
+    #expect(test.samples.map(\.label) == [1] && test.packed?.picture(0).samples.first == 12)
+    #expect(DatasetSource.parts(of: scratch("cifar100")) == [.train, .test])
+    Files.write(record(coarse: 1, fine: 3, red: 10), to: scratch("cifar100/train.bin"))
+    do throws(TrainingError) {
+      _ = try DatasetSource.read(scratch("cifar100"), part: .train)
+      Issue.record("no error for a fourth class")
+    } catch {
+      #expect("\(error)".contains("train.bin, byte 0: label 3"), "\(error)")
+    }
+  }
+
+  private func database(_ statements: String) throws -> String {
+    let path = scratch("results-\(UInt32.random(in: 0..<UInt32.max)).db")
+    var handle: OpaquePointer?
+    defer { sqlite3_close(handle) }
+    try #require(sqlite3_open(path, &handle) == SQLITE_OK)
+    try #require(sqlite3_exec(handle, statements, nil, nil, nil) == SQLITE_OK)
+    return path
+  }
+
+  /// The label of the review counts, not the answer; what failed or was not looked at is not taken.
+  @Test func reviewedResultsAreSamples() throws {
+    // As the sqlite sink makes it, as far as it is read.
+    let results = "CREATE TABLE results (id TEXT PRIMARY KEY, path NOT NULL, status TEXT NOT NULL) WITHOUT ROWID;"
+    let reviews = "CREATE TABLE reviews (result_id TEXT PRIMARY KEY, label TEXT NOT NULL);"
+    let rows = """
+      INSERT INTO results VALUES ('3', '/p/three.png', 'ok'), ('1', '/p/one.png', 'ok'), ('2', CAST(x'2fff' AS BLOB), 'ok'),
+        ('4', '/p/four.png', 'ok'), ('5', '/p/five.png', 'error');
+      INSERT INTO reviews VALUES ('1', 'owl'), ('2', 'cat'), ('3', 'owl'), ('5', 'cat'), ('9', 'owl');
+      """
+    let path = try database(results + reviews + rows)
+    let dataset = try DatasetSource.read(path, part: .train)
+    #expect(dataset.classes == ["cat", "owl"] && dataset.samples.map(\.label) == [1, 0, 1])
+    let places: [Dataset.Place] = [.file(Path("/p/one.png")), .file(Path([0x2F, 0xFF])), .file(Path("/p/three.png"))]
+    #expect(dataset.samples.map(\.place) == places)
+    func reason(_ path: String, classes: [String]? = nil) -> String {
+      do throws(TrainingError) {
+        _ = try DatasetSource.read(path, part: .train, classes: classes)
+        return "none"
+      } catch {
+        return "\(error)"
+      }
+    }
+    #expect(reason(path, classes: ["owl"]).contains("'cat' is no class of the training data"))
+    #expect(reason(try database(results)).contains("reviews (result_id TEXT PRIMARY KEY, label TEXT NOT NULL)"))
+    #expect(reason(try database(results + reviews)).contains("no reviewed row"))
+    Files.write(Array("no database at all, but long enough".utf8), to: scratch("none.db"))
+    #expect(reason(scratch("none.db")).contains("none.db, the database: file is not a database"))
   }
 
   @Test func checkFindsWhatSpoilsARun() throws {
