@@ -48,6 +48,22 @@ struct MetricsTests {
       threads: 2, history: run.history, shownMistakes: 3)
   }
 
+  /// No picture right of no picture is no result.
+  @Test func nothingReadableIsNoMeasurement() throws {
+    let pictures = runs.pair(count: 2)
+    _ = try TrainingRun(try runs.pictures(pictures), provenance: "a test").run(stop: StopRequest()) { _ in }
+    for label in ["one", "two"] {
+      for number in 0..<2 { Files.write(Array("no".utf8), to: "\(pictures)/\(label)/\(number).bmp") }
+    }
+    do throws(TrainingError) {
+      let dataset = try DatasetSource.read(pictures, part: .test)
+      _ = try ModelEvaluation(modelPath: runs.scratch("run/model.swiftweights"), dataset: dataset, threads: 1)
+      Issue.record("no error")
+    } catch {
+      #expect("\(error)".contains("none of the 4 can be read"), "\(error)")
+    }
+  }
+
   @Test func theReportsSayWhatWasMeasured() throws {
     let evaluation = try evaluation()
     let metrics = evaluation.metrics

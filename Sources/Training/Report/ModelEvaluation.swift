@@ -24,7 +24,8 @@ package struct ModelEvaluation {
 
   /// Answers every picture.
   ///
-  /// - Throws: `TrainingError.settings` if the classes are not the model's, `.stopped` if `stop` is asked.
+  /// - Throws: `TrainingError.settings` if the classes are not the model's, `.dataset` if no picture can be read, `.stopped`
+  ///   if `stop` is asked.
   package init(
     modelPath: String, dataset: Dataset, threads: Int, history: [EpochRecord] = [], shownMistakes: Int = 24,
     stop: StopRequest = StopRequest()
@@ -52,6 +53,7 @@ package struct ModelEvaluation {
     let loader = DataLoader(matched, preprocessing: preprocessing, settings: settings)
     let outcome = evaluator.evaluate(loader, loss: .crossEntropy(classWeights: nil, labelSmoothing: 0), stop: stop)
     if stop.isAsked { throw .stopped }
+    guard !outcome.labels.isEmpty else { throw .unreadable("the data to test by", count: dataset.samples.count) }
     var isProbability = false
     if let last = file.graph.nodes.first(where: { $0.name == file.graph.outputName }), case .softmax = last.operation {
       isProbability = true
