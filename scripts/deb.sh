@@ -95,4 +95,6 @@ limit=$((20 << 20))
 }
 if command -v lintian >/dev/null; then
   lintian --fail-on error --suppress-tags initial-upload-closes-no-bugs "$out"/*.deb
+else
+  echo "deb: lintian is not installed, the packages are not checked" >&2
 fi

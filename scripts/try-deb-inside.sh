@@ -163,6 +163,18 @@ done
 check "its lines" "$photos" "$(wc -l </var/lib/lookout-second/lines.jsonl)"
 check "rows of the first" "$total" "$(rows)"
 
+step "a sink of one's own, from lookout-dev"
+apt-get -qq -y --no-install-recommends install "/packages/lookout-dev_${next}_all.deb" gcc libc6-dev make >/tmp/apt 2>&1 ||
+  cat /tmp/apt
+cd /root || exit 1
+run lookout plugin new rows --language c
+cd lookout-sink-rows || exit 1
+run make
+lookout plugin test lookout-sink-rows.so >/tmp/conformance 2>&1
+check "lookout plugin test" 0 "$?"
+tail -n 1 /tmp/conformance
+cd / || exit 1
+
 step "remove"
 apt-get -qq -y remove lookout >/tmp/apt 2>&1 || cat /tmp/apt
 check "program" gone "$(exists /usr/bin/lookoutd)"

@@ -4,6 +4,14 @@
 
 internal import Glibc
 
+/// What stands against opening a sink, and will tomorrow.
+package enum SinkRefusal: Sendable {
+  /// The plugin's file is of another ABI, lacks symbols or does not load.
+  case plugin
+  /// The configuration names what is not there, or the plugin refuses its options; or the host program is missing.
+  case settings
+}
+
 /// Why a sink could not do what was asked; each case says what the caller should do.
 package enum SinkProcessError: Error, Equatable, CustomStringConvertible {
   /// The host program could not be started: an installation error, or the system is short of processes, descriptors or
@@ -11,7 +19,7 @@ package enum SinkProcessError: Error, Equatable, CustomStringConvertible {
   case spawn(path: String, errno: Int32)
   /// The plugin asks to come again later; the process still serves, unless the call was `open`.
   case retry(call: String, reason: String)
-  /// The plugin refuses; a configuration error if the call was `open`, otherwise restart it at its last position.
+  /// The plugin cannot be used (`load`) or refuses; otherwise than at `open` restart it at its last position.
   case fatal(call: String, reason: String)
   /// The process ended by itself; restart it at its last position.
   case died(call: String, how: String)
@@ -20,13 +28,14 @@ package enum SinkProcessError: Error, Equatable, CustomStringConvertible {
   /// The process said what the protocol does not know and was killed; restart it at its last position.
   case malformed(call: String, what: String)
 
-  /// Whether the sink cannot be opened before somebody changes plugin, configuration or installation; what goes wrong
-  /// with an open sink is no such thing.
-  package var isRefusal: Bool {
+  /// What makes it impossible to open the sink before somebody changes something; nil for what may pass by itself, and for
+  /// what goes wrong with an open sink.
+  package var refusal: SinkRefusal? {
     switch self {
-    case .spawn(_, let code): ![EAGAIN, EMFILE, ENFILE, ENOMEM].contains(code)
-    case .fatal(let call, _): call == "open"
-    case .retry, .died, .expired, .malformed: false
+    case .spawn(_, let code): [EAGAIN, EMFILE, ENFILE, ENOMEM].contains(code) ? nil : .settings
+    case .fatal("load", _): .plugin
+    case .fatal("open", _): .settings
+    case .fatal, .retry, .died, .expired, .malformed: nil
     }
   }
 
@@ -106,7 +115,8 @@ package final class SinkProcess {
       switch try call("open", deadlines.open, frame) {
       case .opened(let name, let version): (pluginName, pluginVersion) = (name, version)
       case .failed(.retry(let reason)): throw .retry(call: "open", reason: reason)
-      case .failed(.fatal(let reason)), .failed(.reject(let reason)): throw .fatal(call: "open", reason: reason)
+      case .failed(.fatal(let reason)): throw .fatal(call: "open", reason: reason)
+      case .failed(.reject(let reason)): throw .fatal(call: "load", reason: reason)
       case let other: throw broken("open", other)
       }
     } catch {

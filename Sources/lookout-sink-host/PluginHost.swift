@@ -40,7 +40,12 @@ final class PluginHost {
       resumePosition.withBorrowed { position in loaded.open(host, config, position, &instance, &error) }
     }
     self.instance = instance
-    guard status == LOOKOUT_OK else { throw PluginError(verdict: verdict(of: status, error, "open")) }
+    guard status == LOOKOUT_OK else {
+      let verdict = verdict(of: status, error, "open")
+      // There is no record to reject: the plugin refuses what it was opened with.
+      if case .reject(let reason) = verdict { throw .fatal(reason) }
+      throw PluginError(verdict: verdict)
+    }
   }
 
   /// Answers frames until the daemon says close; does not return when the daemon goes away.

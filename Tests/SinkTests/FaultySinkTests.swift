@@ -130,7 +130,7 @@ struct FaultySinkTests {
     setenv("LOOKOUT_FAULTY_TABLE", table, 1)
     defer { unsetenv("LOOKOUT_FAULTY_TABLE") }
     guard
-      case .fatal("open", let reason) = failure({ () throws(SinkProcessError) in try start("faulty", config("", at: ""))
+      case .fatal("load", let reason) = failure({ () throws(SinkProcessError) in try start("faulty", config("", at: ""))
       })
     else {
       Issue.record("opened")
@@ -152,7 +152,7 @@ struct FaultySinkTests {
   @Test func aLibraryThatIsNoSinkIsRefused() {
     let host = "\(products)/lookout-sink-host"
     guard
-      case .fatal("open", let reason) = failure({ () throws(SinkProcessError) in
+      case .fatal("load", let reason) = failure({ () throws(SinkProcessError) in
         try SinkProcess(hostPath: host, pluginPath: "/lib/x86_64-linux-gnu/libm.so.6", name: "m", config: "{}")
       })
     else {

@@ -12,8 +12,8 @@ final class SinkWorker: Sendable {
   enum Condition: Equatable, Sendable {
     case opening
     case open
-    /// Waiting to be opened again, and why; `isRefusal` when that will not help before somebody changes something.
-    case benched(String, isRefusal: Bool)
+    /// Waiting to be opened again, and why; with a refusal that will not help before somebody changes something.
+    case benched(String, SinkRefusal?)
     /// `isDone`: everything that was in its outbox is delivered.
     case closed(isDone: Bool)
   }
@@ -112,7 +112,7 @@ final class SinkWorker: Sendable {
     let isFirst = backoff.failures == 0
     tally.failures.add()
     let wait = backoff.failed(fraction: Double.random(in: 0..<1))
-    state.withLock { $0.condition = .benched("\(error)", isRefusal: error.isRefusal) }
+    state.withLock { $0.condition = .benched("\(error)", error.refusal) }
     if isFirst {
       Journal.log(
         .error, "sink \(settings.name) is out of service, its results wait: \(error)", id: .sinkFailed,

@@ -1,4 +1,5 @@
 internal import Platform
+internal import SinkProtocol
 
 extension Daemon {
   /// Takes over the configuration file as it is now, or goes on as before.
@@ -56,7 +57,7 @@ extension Daemon {
       try build(new, models, memory)
     } catch {
       // Whatever its sinks do by now: without a pipeline nothing would go on at all.
-      try build(old, oldModels, oldMemory, refusing: false)
+      try build(old, oldModels, oldMemory, refusing: [])
       throw error
     }
   }
@@ -73,9 +74,9 @@ extension Daemon {
 
   /// Makes a pipeline on the same ledger, opens its sinks and starts it.
   ///
-  /// `refusing`: whether a sink that cannot open as it is configured is an error.
+  /// `refusing`: as for `Pipeline.openSinks`.
   private func build(
-    _ configuration: Configuration, _ models: [String: LoadedModel], _ memory: MemoryPlan, refusing: Bool = true
+    _ configuration: Configuration, _ models: [String: LoadedModel], _ memory: MemoryPlan, refusing: Set<SinkRefusal> = [.settings, .plugin]
   ) throws {
     ground.memory = memory
     try makeRoom(for: configuration)

@@ -6,6 +6,7 @@ internal import Engine
 internal import Glibc
 internal import HTTPServer
 internal import Platform
+internal import SinkProtocol
 internal import Synchronization
 
 /// The service from start to exit.
@@ -67,7 +68,8 @@ package final class Daemon {
     http = try HTTPService(operations: operations, workers: configuration.daemon.workers)
     let listeners = try http.prepare(configuration)
     settleModelFiles()
-    try pipeline.openSinks(within: .seconds(10))
+    // A plugin that became unusable, by an upgrade or a damage, stops no other sink.
+    try pipeline.openSinks(within: .seconds(10), refusing: [.settings])
     serve(listeners)
     http.start()
   }

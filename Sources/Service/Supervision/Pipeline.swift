@@ -125,18 +125,18 @@ final class Pipeline: Sendable {
   ///
   /// One that does not open in time, for a reason that may pass, is tried again until it does; its results wait.
   ///
-  /// `refusing`: whether one that cannot open as it is configured is an error, rather than tried again as well.
+  /// `refusing`: which refusals are an error, rather than tried again as well.
   ///
   /// - Throws: `ServiceError.sink` naming the first that is refused; all are stopped again.
-  func openSinks(within limit: Duration, refusing: Bool = true) throws(ServiceError) {
+  func openSinks(within limit: Duration, refusing: Set<SinkRefusal>) throws(ServiceError) {
     threads.withLock { threads in
       threads.sinks = sinks.map { sink in OwnedThread(name: "sink-\(sink.settings.name)") { sink.run() } }
     }
     let deadline = Clock.monotonicNanoseconds() + limit.nanoseconds
     for sink in sinks {
       while sink.condition != .open, Clock.monotonicNanoseconds() < deadline {
-        if case .benched(let reason, isRefusal: true) = sink.condition {
-          guard refusing else { break }
+        if case .benched(let reason, let refusal?) = sink.condition {
+          guard refusing.contains(refusal) else { break }
           for sink in sinks { sink.abort() }
           for thread in threads.withLock({ $0.sinks }) { thread.join() }
           throw .sink(name: sink.settings.name, reason: reason)

@@ -20,15 +20,6 @@ extension Scenario {
       // A plugin that does not open must not keep the service from starting for longer than its patience.
       let isReady = site.service.tend(until: { site.service.isReady }, within: 60)
       guard isReady else {
-        if site.service.deaths > 0, site.service.lastDeath == 78 {
-          // Refusing to start is right for a plugin that can never work, if the reason names it.
-          bench.check(
-            site.service.lines(containing: "sink hostile") > 0, "\(mode): refused without naming the sink",
-            log: site.service.log)
-          bench.say("\(mode): the start is refused, naming the sink")
-          bench.happened()
-          continue
-        }
         bench.blame(["\(mode): the service does not come up"], log: site.service.log)
         continue
       }
