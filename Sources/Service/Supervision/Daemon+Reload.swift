@@ -76,7 +76,8 @@ extension Daemon {
   ///
   /// `refusing`: as for `Pipeline.openSinks`.
   private func build(
-    _ configuration: Configuration, _ models: [String: LoadedModel], _ memory: MemoryPlan, refusing: Set<SinkRefusal> = [.settings, .plugin]
+    _ configuration: Configuration, _ models: [String: LoadedModel], _ memory: MemoryPlan,
+    refusing: Set<SinkRefusal> = [.settings, .plugin]
   ) throws {
     ground.memory = memory
     try makeRoom(for: configuration)
