@@ -46,7 +46,7 @@ package enum Activation: String, Equatable, Sendable, CaseIterable {
 }
 
 /// Two extents, down and across.
-package struct Extent2D: Equatable, Sendable {
+package struct Extent2D: Hashable, Sendable {
   package var h: Int
   package var w: Int
 

@@ -9,15 +9,24 @@ package struct Segment: Equatable {
 
   /// Bytes of activations that steps may exchange; a part of the last-level cache that a core can count on.
   package static let cacheBytes = 3 << 20
+  /// Where so many bytes of weights meet pictures of one size they do not stay in any cache, and fetching them anew for few
+  /// images costs more than activations that leave the nearer ones.
+  private static let heavyWeightBytes = 10 << 20
+  /// How many times the bytes of activations may then be exchanged: what of the last-level cache a core has to itself.
+  private static let heavyFactor = 5
 
   /// Cuts a network's steps; the number of images never falls from one segment to the next.
   static func cut(_ network: CompiledNetwork, batchCapacity: Int, cacheBytes: Int) -> [Segment] {
+    var weightBytes: [Extent2D: Int] = [:]
+    for step in network.steps { weightBytes[network.extent(of: step), default: 0] += step.kernel.weightBytes }
     var fitting = network.steps.map { step in
       let floats = (step.kernel.inputs + step.kernel.outputs).reduce(0) { sum, number in
         let value = network.values[number]
         return sum + value.paddedChannels * value.shape.h * value.shape.w
       }
-      return images(exchanging: floats, batchCapacity: batchCapacity, cacheBytes: cacheBytes)
+      let isHeavy = weightBytes[network.extent(of: step), default: 0] > heavyWeightBytes
+      return images(
+        exchanging: floats, batchCapacity: batchCapacity, cacheBytes: isHeavy ? heavyFactor * cacheBytes : cacheBytes)
     }
     for index in fitting.indices.reversed().dropFirst() { fitting[index] = min(fitting[index], fitting[index + 1]) }
     var segments: [Segment] = []
@@ -36,5 +45,13 @@ package struct Segment: Equatable {
   static func images(exchanging floats: Int, batchCapacity: Int, cacheBytes: Int) -> Int {
     let fitting = max(1, cacheBytes / (4 * max(1, floats)))
     return fitting >= batchCapacity ? batchCapacity : 1 << (Int.bitWidth - 1 - fitting.leadingZeroBitCount)
+  }
+}
+
+extension CompiledNetwork {
+  /// Rows and columns of what a step writes.
+  fileprivate func extent(of step: Step) -> Extent2D {
+    let shape = step.kernel.outputs.first.map { values[$0].shape } ?? inputShape
+    return Extent2D(h: shape.h, w: shape.w)
   }
 }
