@@ -109,18 +109,27 @@ struct PickleTensor {
   /// More numbers than the largest tensor of any supported network.
   static let maximumCount = 1 << 30
 
+  /// How many numbers a shape has; nil if it is senseless, or too large but for its axes of none.
+  static func count(of extents: [Int]) -> Int? {
+    var room = 1
+    for extent in extents {
+      guard extent >= 0 else { return nil }
+      let (product, overflow) = room.multipliedReportingOverflow(by: max(1, extent))
+      guard !overflow, product <= maximumCount else { return nil }
+      room = product
+    }
+    return extents.contains(0) ? 0 : room
+  }
+
   /// Checks that every element lies inside `storageCount` elements.
   ///
   /// - Returns: nil if not, if the extents and strides do not pair, or if the tensor is absurdly large.
   init?(storage: Int, storageCount: Int, offset: Int, extents: [Int], strides: [Int]) {
     guard extents.count == strides.count, extents.count <= 8, offset >= 0 else { return nil }
-    var count = 1
+    guard let count = PickleTensor.count(of: extents) else { return nil }
     var last = offset
     for (extent, stride) in zip(extents, strides) {
-      guard extent >= 0, stride >= 0 else { return nil }
-      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
-      guard !overflow, product <= PickleTensor.maximumCount else { return nil }
-      count = product
+      guard stride >= 0 else { return nil }
       guard extent > 0 else { continue }
       let (reach, reachOverflow) = (extent - 1).multipliedReportingOverflow(by: stride)
       let (sum, sumOverflow) = last.addingReportingOverflow(reach)
@@ -131,7 +140,9 @@ struct PickleTensor {
     self.storage = storage
     self.offset = offset
     self.extents = extents
-    self.strides = strides
+    // A stride that is never taken may be any number, one that nobody can reckon with too.
+    let plain = StateDict.contiguousStrides(of: extents)
+    self.strides = extents.indices.map { count > 0 && extents[$0] > 1 ? strides[$0] : plain[$0] }
     self.count = count
   }
 }

@@ -30,6 +30,12 @@ struct StateDictTests {
     #expect(try tensors.floats(ofTensor: "t.weight", rows: 2..<5) == Array(transposed[8..<20]))
   }
 
+  @Test func aStrideThatIsNeverTakenMayBeAnyNumber() throws {
+    let tensors = try StateDict.open(path: fixtures + "strides.pth")
+    #expect(tensors.extents(ofTensor: "w") == [3, 1, 2])
+    #expect(try tensors.floats(ofTensor: "w") == [0, 1, 4, 5, 8, 9].map { Float($0) / 8 - 1 })
+  }
+
   @Test(arguments: ["hostile.pth", "hostile.legacy.pth"])
   func aPickleThatWantsACommandIsRefusedByName(name: String) throws {
     let error = #expect(throws: ModelZooError.self) { try StateDict.open(path: fixtures + name) }
