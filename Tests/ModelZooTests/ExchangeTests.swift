@@ -78,6 +78,20 @@ struct ExchangeTests {
     #expect("\(String(describing: error))".contains("node 'odd' (Einsum)"))
   }
 
+  /// Weights are stored as they are, so a flipped bit gives numbers that nobody can tell from the right ones.
+  @Test(arguments: ["plain.trace", "plain.script"]) func aFlippedBitOfAScriptsWeightsIsRefused(name: String) throws {
+    var bytes = try [UInt8](Data(contentsOf: URL(filePath: "\(Self.folder)\(name).pt")))
+    let header = Array("\(name)/data/0".utf8)
+    let place = try #require(
+      bytes.indices.first { bytes[$0...].starts(with: header) }.map { $0 + header.count + 5 })
+    #expect(throws: Never.self) { try TorchScriptFile.read(bytes: bytes, size: Extent2D(h: 21, w: 18)) }
+    bytes[place] ^= 1
+    let error = #expect(throws: ModelZooError.self) {
+      try TorchScriptFile.read(bytes: bytes, size: Extent2D(h: 21, w: 18))
+    }
+    #expect("\(String(describing: error))".contains("does not fit its checksum"))
+  }
+
   @Test func aScriptWithoutItsSizeAsksForIt() throws {
     let error = #expect(throws: ModelZooError.self) {
       try TorchScriptFile.read(path: Self.folder + "plain.script.pt", size: nil)

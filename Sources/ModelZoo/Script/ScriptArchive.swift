@@ -121,6 +121,8 @@ private struct ValueReader {
   let file: UnsafeRawBufferPointer
   let bytes: any ByteSource
   private var unpacked: [String: MemoryBytes] = [:]
+  /// Storages that fit their checksums.
+  private var checked: Set<String> = []
   private var count = 0
 
   init(
@@ -179,6 +181,8 @@ private struct ValueReader {
         unpacked[storage.key] = MemoryBytes(try archive.contents(of: entry, in: file))
       }
       if let memory = unpacked[storage.key] { (source, start) = (memory, 0) }
+    } else if checked.insert(storage.key).inserted {
+      try archive.check(entry, in: file) { bytes.release($0) }
     }
     let isContiguous = tensor.strides == StateDict.contiguousStrides(of: tensor.extents)
     if isContiguous || tensor.count <= 1 {
