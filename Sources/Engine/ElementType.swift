@@ -58,10 +58,10 @@ package enum ElementType: String, Sendable, CaseIterable {
   /// Writes floats in this type, rounded to the nearest; nil if a finite number does not fit into it.
   ///
   /// Only F32, F16 and BF16 can be written.
-  package func narrow(_ floats: [Float]) -> [UInt8]? {
+  package func narrow(_ floats: UnsafeBufferPointer<Float>) -> [UInt8]? {
     switch self {
     case .f32:
-      return floats.withUnsafeBytes { Array($0) }
+      return Array(UnsafeRawBufferPointer(floats))
     case .f16:
       var halves: [UInt16] = []
       halves.reserveCapacity(floats.count)

@@ -21,11 +21,15 @@ package struct ReplacementFile: ~Copyable {
 
   /// Writes bytes behind those that are there.
   package mutating func append(_ bytes: [UInt8]) throws(EngineError) {
+    try bytes.withUnsafeBufferPointer { bytes throws(EngineError) in try append(UnsafeRawBufferPointer(bytes)) }
+  }
+
+  /// Writes bytes behind those that are there.
+  package mutating func append(_ bytes: UnsafeRawBufferPointer) throws(EngineError) {
     var done = 0
     while done < bytes.count {
-      let written = bytes.withUnsafeBytes {
-        Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: $0[done...]).baseAddress, bytes.count - done)
-      }
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+      let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
       if written < 0 {
         guard errno == EINTR else { throw .file(path: temporary, operation: "write", errno: errno) }
       } else {

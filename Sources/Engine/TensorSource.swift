@@ -11,6 +11,9 @@ package protocol TensorSource {
   /// Whether `floats(ofTensor:rows:)` takes no more memory than the rows that it gives.
   var readsRows: Bool { get }
 
+  /// How many numbers to ask a source that reads rows for at a time; nil if it does not matter to it.
+  func floatsAtOnce(ofTensor name: String) -> Int?
+
   /// Some rows of a tensor, counted along its first axis; for tensors that are too large to be held twice.
   ///
   /// - Throws: as `floats(ofTensor:)`.
@@ -27,6 +30,8 @@ package protocol TensorSource {
 extension TensorSource {
   package var readsRows: Bool { false }
 
+  package func floatsAtOnce(ofTensor name: String) -> Int? { nil }
+
   package func floats(ofTensor name: String, rows: Range<Int>) throws(EngineError) -> [Float] {
     let floats = try floats(ofTensor: name)
     let row = floats.count / max(1, extents(ofTensor: name)?.first ?? 1)
@@ -41,14 +46,14 @@ extension TensorSource {
   }
 
   /// Calls back with the rows of a tensor, in groups of a multiple of `grain`, and if the source can not many more at a
-  /// time than half of a second-level cache holds.
+  /// time than it wants, or else than half of a second-level cache holds.
   package func eachRows(
     ofTensor name: String, grain: Int = 1,
     _ body: (_ rows: Range<Int>, _ floats: UnsafeBufferPointer<Float>) throws(EngineError) -> Void
   ) throws(EngineError) {
     let extents = extents(ofTensor: name) ?? []
     let (count, row) = (extents.first ?? 1, max(1, extents.dropFirst().reduce(1, *)))
-    let wanted = readsRows ? max(1, (1 << 17) / row) : count
+    let wanted = readsRows ? max(1, (floatsAtOnce(ofTensor: name) ?? 1 << 17) / row) : count
     let step = max(1, (wanted + grain - 1) / grain * grain)
     for first in stride(from: 0, to: count, by: step) {
       let rows = first..<min(count, first + step)

@@ -68,7 +68,7 @@ extension WeightsFile {
     try file.append(head)
     for tensor in planned {
       try tensor.eachPart(from: tensors) { bytes throws(EngineError) in
-        bytes.withUnsafeBytes { hash.update($0) }
+        hash.update(bytes)
         try file.append(bytes)
       }
     }
@@ -124,25 +124,35 @@ extension WeightsFile {
 
     /// Calls back with the bytes that are stored, in their order.
     func eachPart(
-      from tensors: some TensorSource, _ body: ([UInt8]) throws(EngineError) -> Void
+      from tensors: some TensorSource, _ body: (UnsafeRawBufferPointer) throws(EngineError) -> Void
     ) throws(EngineError) {
-      guard signed == nil else { return try body(signedBytes(from: tensors)) }
+      guard signed == nil else { return try Self.lend(signedBytes(from: tensors), to: body) }
       var count = 0
       try tensors.eachRows(ofTensor: name) { _, floats throws(EngineError) in
-        guard let bytes = type.narrow(Array(floats)) else {
+        count += floats.count
+        // What is stored as it is needs no copy.
+        if type == .f32 { return try body(UnsafeRawBufferPointer(floats)) }
+        guard let bytes = type.narrow(floats) else {
           throw .tensor(name: name, reason: "holds a number too large for \(type.rawValue); store F32")
         }
-        count += floats.count
-        try body(bytes)
+        try Self.lend(bytes, to: body)
       }
       guard count == extents.reduce(1, *) else {
         throw .tensor(name: name, reason: "gives \(count) numbers for shape \(extents)")
       }
     }
 
+    private static func bytes(of floats: [Float]) -> [UInt8] { floats.withUnsafeBytes { Array($0) } }
+
+    private static func lend(
+      _ bytes: [UInt8], to body: (UnsafeRawBufferPointer) throws(EngineError) -> Void
+    ) throws(EngineError) {
+      try bytes.withUnsafeBufferPointer { bytes throws(EngineError) in try body(UnsafeRawBufferPointer(bytes)) }
+    }
+
     private func signedBytes(from tensors: some TensorSource) throws(EngineError) -> [UInt8] {
       guard let signed else { return [] }
-      if extents.count == 1, name.hasSuffix("_input_scale") { return ElementType.f32.narrow(signed.factors) ?? [] }
+      if extents.count == 1, name.hasSuffix("_input_scale") { return Self.bytes(of: signed.factors) }
       let floats = try tensors.floats(ofTensor: signed.weights)
       let layout = WeightColumns(extents: signed.extents, channels: signed.factors.count)
       let chosen = "\(signed.weights)_scale"
@@ -153,7 +163,7 @@ extension WeightsFile {
         groups: rows / layout.rowsPerGroup
       ) { layout.spread(signed.factors, row: $0 * layout.rowsPerGroup, length: floats.count / max(1, rows)) }
       return type == .i8
-        ? bytes.bytes.map { UInt8(bitPattern: $0) } : ElementType.f32.narrow(bytes.scales) ?? []
+        ? bytes.bytes.map { UInt8(bitPattern: $0) } : Self.bytes(of: bytes.scales)
     }
   }
 

@@ -65,6 +65,8 @@ package struct OverlaidTensors: TensorSource, Sendable {
 
   package var readsRows: Bool { base.readsRows }
 
+  package func floatsAtOnce(ofTensor name: String) -> Int? { base.floatsAtOnce(ofTensor: name) }
+
   package func floats(ofTensor name: String, rows: Range<Int>) throws(EngineError) -> [Float] {
     guard let found = overlay[name] else { return try base.floats(ofTensor: name, rows: rows) }
     let row = found.floats.count / max(1, found.extents.first ?? 1)

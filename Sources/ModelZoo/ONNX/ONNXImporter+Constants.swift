@@ -22,6 +22,10 @@ extension ONNXImporter {
       guard case .constant(let tensor)? = values[name] else { return false }
       operands.append(tensor)
     }
+    if let view = try viewed(node, operands) {
+      values[node.outputs[0]] = .constant(view)
+      return true
+    }
     guard let result = try folded(node, operands) else { return false }
     foldedCount += result.count
     guard foldedCount <= 4 * Self.maximumCount else { throw TraceFault("too many numbers that depend on no picture") }
@@ -43,19 +47,11 @@ extension ONNXImporter {
 
   private static let maximumCount = 1 << 24
 
-  private func folded(_ node: ONNXModel.Node, _ operands: [ConstantTensor]) throws(TraceFault) -> ConstantTensor? {
-    guard let x = operands.first, operands.allSatisfy({ $0.count <= Self.maximumCount }) else { return nil }
+  /// The same numbers in another shape or order, for which none is moved; nil for what must be computed.
+  private func viewed(_ node: ONNXModel.Node, _ operands: [ConstantTensor]) throws(TraceFault) -> ConstantTensor? {
+    guard let x = operands.first else { return nil }
     switch node.operation {
     case "Identity", "Dropout": return x
-    case "Shape": return ConstantTensor(x.extents)
-    case "Cast":
-      let target = ConstantTensor.Element(onnx: node.attributes["to"]?.integer ?? 1)
-      if target?.isFloat ?? true == x.isFloat { return x }
-      if x.isFloat {
-        return ConstantTensor(
-          extents: x.extents, integers: x.floats().map { Int(exactly: $0.rounded(.towardZero)) ?? 0 })
-      }
-      return ConstantTensor(extents: x.extents, floats: x.floats())
     case "Unsqueeze": return x.reshaped(try unsqueezed(x.extents, integers(node, "axes", 1) ?? []))
     case "Squeeze":
       let axes = try integers(node, "axes", 1)
@@ -72,7 +68,30 @@ extension ONNXImporter {
       let place = axis < 0 ? axis + x.extents.count : axis
       guard (0...x.extents.count).contains(place) else { throw TraceFault("an axis \(axis)") }
       return x.reshaped([x.extents[..<place].reduce(1, *), x.extents[place...].reduce(1, *)])
-    case "Transpose": return transposed(x, node.attributes["perm"]?.integers ?? [])
+    case "Transpose": return x.isPlain ? transposed(x, node) : nil
+    default: return nil
+    }
+  }
+
+  private func transposed(_ x: ConstantTensor, _ node: ONNXModel.Node) -> ConstantTensor? {
+    let perm = node.attributes["perm"]?.integers ?? []
+    let order = perm.isEmpty ? Array(x.extents.indices.reversed()) : perm
+    return order.sorted() == Array(x.extents.indices) ? x.transposed(order) : nil
+  }
+
+  private func folded(_ node: ONNXModel.Node, _ operands: [ConstantTensor]) throws(TraceFault) -> ConstantTensor? {
+    guard let x = operands.first, operands.allSatisfy({ $0.count <= Self.maximumCount }) else { return nil }
+    switch node.operation {
+    case "Shape": return ConstantTensor(x.extents)
+    case "Transpose": return transposed(x, node)
+    case "Cast":
+      let target = ConstantTensor.Element(onnx: node.attributes["to"]?.integer ?? 1)
+      if target?.isFloat ?? true == x.isFloat { return x }
+      if x.isFloat {
+        return ConstantTensor(
+          extents: x.extents, integers: x.floats().map { Int(exactly: $0.rounded(.towardZero)) ?? 0 })
+      }
+      return ConstantTensor(extents: x.extents, floats: x.floats())
     case "Concat":
       guard operands.allSatisfy({ $0.extents.count == 1 }), operands.reduce(0, { $0 + $1.count }) <= Self.maximumCount
       else {
@@ -148,18 +167,6 @@ extension ONNXImporter {
     if let integers = x.integers() { return ConstantTensor(extents: extents, integers: order.map { integers[$0] }) }
     let floats = x.floats()
     return ConstantTensor(extents: extents, floats: order.map { floats[$0] })
-  }
-
-  private func transposed(_ x: ConstantTensor, _ order: [Int]) -> ConstantTensor? {
-    let order = order.isEmpty ? Array(x.extents.indices.reversed()) : order
-    guard order.sorted() == Array(x.extents.indices) else { return nil }
-    let strides = StateDict.contiguousStrides(of: x.extents)
-    let places = StateDict.gather(
-      (0..<x.count).map { $0 }, extents: order.map { x.extents[$0] }, strides: order.map { strides[$0] })
-    let extents = order.map { x.extents[$0] }
-    if let integers = x.integers() { return ConstantTensor(extents: extents, integers: places.map { integers[$0] }) }
-    let floats = x.floats()
-    return ConstantTensor(extents: extents, floats: places.map { floats[$0] })
   }
 
   /// Arithmetic of one or two operands; of two, one may be a single number.

@@ -207,6 +207,8 @@ extension ONNXReader {
     var floats: [Float] = []
     var integers: [Int] = []
     var raw: Range<Int>?
+    /// `float_data` or `double_data` in a single run, whose bytes are those that `raw_data` would have.
+    var run: Range<Int>?
     var isExternal = false
     var external: [String: String] = [:]
     var reader = ProtobufReader(file, range)
@@ -214,11 +216,17 @@ extension ONNXReader {
       switch (number, value) {
       case (1, _): try ProtobufReader.append(value, to: &extents, in: file)
       case (2, .varint(let bits)): type = Int(truncatingIfNeeded: bits)
-      case (4, _): try ProtobufReader.append(value, width: 4, to: &floats, in: file)
+      case (4, .bytes(let part)) where type == 1 && run == nil && floats.isEmpty,
+        (10, .bytes(let part)) where type == 11 && run == nil && floats.isEmpty:
+        run = part
+      case (4, _), (10, _):
+        let width = number == 4 ? 4 : 8
+        if let first = run { try ProtobufReader.append(.bytes(first), width: width, to: &floats, in: file) }
+        run = nil
+        try ProtobufReader.append(value, width: width, to: &floats, in: file)
       case (5, _), (7, _), (11, _): try ProtobufReader.append(value, to: &integers, in: file)
       case (8, _): name = ProtobufReader.text(value, in: file)
       case (9, .bytes(let part)): raw = part
-      case (10, _): try ProtobufReader.append(value, width: 8, to: &floats, in: file)
       case (13, .bytes(let part)):
         guard let key = try first(1, in: .bytes(part)), let text = try first(2, in: .bytes(part)) else { continue }
         external[ProtobufReader.text(key, in: file)] = ProtobufReader.text(text, in: file)
@@ -241,7 +249,7 @@ extension ONNXReader {
       }
       return (name, ConstantTensor(extents: extents, stored: element, in: source, at: part))
     }
-    if let raw {
+    if let raw = raw ?? run {
       guard raw.count == count * element.width else {
         throw fault("takes \(count * element.width) bytes, not \(raw.count)")
       }

@@ -184,16 +184,9 @@ private struct ValueReader {
     } else if checked.insert(storage.key).inserted {
       try archive.check(entry, in: file) { bytes.release($0) }
     }
-    let isContiguous = tensor.strides == StateDict.contiguousStrides(of: tensor.extents)
-    if isContiguous || tensor.count <= 1 {
-      return ConstantTensor(
-        extents: tensor.extents, stored: element, in: source, at: (start + first)..<(start + first + size))
-    }
-    let window = ConstantTensor(
-      extents: [size / element.width], stored: element, in: source, at: (start + first)..<(start + first + size))
     return ConstantTensor(
-      extents: tensor.extents,
-      floats: StateDict.gather(window.floats(), extents: tensor.extents, strides: tensor.strides))
+      extents: tensor.extents, stored: element, in: source, at: (start + first)..<(start + first + size),
+      strides: tensor.strides)
   }
 }
 

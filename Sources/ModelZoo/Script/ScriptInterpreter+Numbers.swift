@@ -65,9 +65,7 @@ extension ScriptInterpreter {
       return .integer(tensor.extents.count)
     case ("t", 1):
       guard case .tensor(let tensor) = arguments[0], tensor.extents.count == 2 else { return nil }
-      let places = StateDict.gather(
-        tensor.floats(), extents: [tensor.extents[1], tensor.extents[0]], strides: [1, tensor.extents[1]])
-      return .tensor(ConstantTensor(extents: [tensor.extents[1], tensor.extents[0]], floats: places))
+      return .tensor(tensor.transposed([1, 0]))
     case ("int", 1), ("NumToTensor", 1), ("Int", 1), ("ScalarImplicit", 1), ("IntImplicit", 1), ("tensor", _):
       guard let first = arguments.first else { return nil }
       switch first {

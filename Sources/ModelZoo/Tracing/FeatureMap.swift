@@ -67,16 +67,29 @@ struct TraceFault: Error {
 struct TracedTensors: TensorSource, Sendable {
   struct Entry: Sendable {
     let extents: [Int]
-    let floats: @Sendable () -> [Float]
+    /// How many numbers are best asked for at a time; nil if it does not matter.
+    let floatsAtOnce: Int?
+    /// The numbers of some rows, counted along the first axis.
+    let rows: @Sendable (Range<Int>) -> [Float]
+
+    func floats() -> [Float] { rows(0..<(extents.first ?? 1)) }
   }
 
   var entries: [String: Entry] = [:]
 
   func extents(ofTensor name: String) -> [Int]? { entries[name]?.extents }
 
+  var readsRows: Bool { true }
+
+  func floatsAtOnce(ofTensor name: String) -> Int? { entries[name]?.floatsAtOnce }
+
   func floats(ofTensor name: String) throws(EngineError) -> [Float] {
+    try floats(ofTensor: name, rows: 0..<(entries[name]?.extents.first ?? 1))
+  }
+
+  func floats(ofTensor name: String, rows: Range<Int>) throws(EngineError) -> [Float] {
     guard let entry = entries[name] else { throw .tensor(name: name, reason: "is not in the network") }
-    return entry.floats()
+    return entry.rows(rows)
   }
 }
 

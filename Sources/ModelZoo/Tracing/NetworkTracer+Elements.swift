@@ -251,9 +251,11 @@ extension NetworkTracer {
       inChannels: channels, outChannels: outChannels, kernel: Extent2D(1), stride: stride, bias: false)
     let suffix = before == after ? Graph.constantSuffix : Graph.selectionSuffix
     let (node, shape) = try emit(y.node, .convolution(convolution), [y], suffix: suffix)
-    store("\(node).weight", [outChannels, channels, 1, 1]) {
-      var weights = [Float](repeating: 0, count: outChannels * channels)
-      for channel in 0..<channels { weights[(before + channel) * channels + channel] = 1 }
+    store("\(node).weight", [outChannels, channels, 1, 1]) { rows in
+      var weights = [Float](repeating: 0, count: rows.count * channels)
+      for row in rows.clamped(to: before..<(before + channels)) {
+        weights[(row - rows.lowerBound) * channels + row - before] = 1
+      }
       return weights
     }
     return FeatureMap(node: node, shape: shape, axes: x.axes)

@@ -39,8 +39,8 @@ extension NetworkTracer {
       kernel: Extent2D(h: weight.extents[2], w: weight.extents[3]), stride: sliding.stride,
       padding: sliding.padding(with: y.padding), dilation: sliding.dilation, groups: groups, bias: bias != nil)
     let (node, shape) = try emit(name, .convolution(convolution), [inner])
-    store("\(node).weight", weight.extents) { weight.floats() }
-    if let bias { store("\(node).bias", [outChannels]) { bias.floats() } }
+    store("\(node).weight", weight.extents, weight)
+    if let bias { store("\(node).bias", [outChannels], bias) }
     return FeatureMap(node: node, shape: shape, axes: [[.n], [.c], [.h], [.w]])
   }
 
@@ -67,58 +67,21 @@ extension NetworkTracer {
     }
     let linear = Linear(inFeatures: inFeatures, outFeatures: outFeatures, bias: bias != nil)
     let (node, shape) = try emit(name, .linear(linear), [y])
-    let columns = Self.columns(order, y.shape)
-    store("\(node).weight", [outFeatures, inFeatures]) {
-      var weights = weight.floats()
-      if isTransposed { weights = Self.transposed(weights, rows: inFeatures, columns: outFeatures) }
-      if let columns { weights = Self.reordered(weights, rows: outFeatures, columns: columns) }
-      return alpha == 1 ? weights : weights.map { $0 * alpha }
-    }
-    if let bias { store("\(node).bias", [outFeatures]) { beta == 1 ? bias.floats() : bias.floats().map { $0 * beta } } }
+    let rows = isTransposed ? weight.transposed([1, 0]) : weight
+    store("\(node).weight", [outFeatures, inFeatures], Self.reordered(rows, from: order, y.shape), times: alpha)
+    if let bias { store("\(node).bias", [outFeatures], bias, times: beta) }
     var result = FeatureMap(node: node, shape: shape, axes: x.axes)
     result.axes[last] = [.c]
     return result
   }
 
-  /// For each number in C, H, W order, its place in another order; nil if the orders are the same.
-  private static func columns(_ order: [Axis], _ shape: Shape) -> [Int]? {
+  /// A linear layer's weights for features in the order C, H, W, out of those for another order.
+  private static func reordered(_ weight: ConstantTensor, from order: [Axis], _ shape: Shape) -> ConstantTensor {
     let plain = [Axis.c, .h, .w].filter { order.contains($0) }
-    guard order != plain else { return nil }
-    var strides: [Axis: Int] = [:]
-    var stride = 1
-    for axis in order.reversed() {
-      strides[axis] = stride
-      stride *= axis == .c ? shape.c : axis == .h ? shape.h : shape.w
-    }
-    var columns: [Int] = []
-    for c in 0..<shape.c {
-      for h in 0..<shape.h {
-        for w in 0..<shape.w {
-          columns.append(c * (strides[.c] ?? 0) + h * (strides[.h] ?? 0) + w * (strides[.w] ?? 0))
-        }
-      }
-    }
-    return columns
-  }
-
-  private static func transposed(_ matrix: [Float], rows: Int, columns: Int) -> [Float] {
-    [Float](unsafeUninitializedCapacity: matrix.count) { result, count in
-      for row in 0..<rows {
-        for column in 0..<columns { result[column * rows + row] = matrix[row * columns + column] }
-      }
-      count = matrix.count
-    }
-  }
-
-  private static func reordered(_ matrix: [Float], rows: Int, columns: [Int]) -> [Float] {
-    [Float](unsafeUninitializedCapacity: matrix.count) { result, count in
-      for row in 0..<rows {
-        for (place, column) in columns.enumerated() {
-          result[row * columns.count + place] = matrix[row * columns.count + column]
-        }
-      }
-      count = matrix.count
-    }
+    guard order != plain else { return weight }
+    let extents = order.map { $0 == .c ? shape.c : $0 == .h ? shape.h : shape.w }
+    let places = plain.compactMap { order.firstIndex(of: $0) }
+    return weight.reshaped([weight.extents[0]] + extents).transposed([0] + places.map { $0 + 1 })
   }
 
   mutating func batchNorm(
@@ -133,10 +96,13 @@ extension NetworkTracer {
       }
     }
     let (node, _) = try emit(name, .batchNorm(epsilon: epsilon), [y])
-    store("\(node).weight", [channels]) { weight?.floats() ?? [Float](repeating: 1, count: channels) }
-    store("\(node).bias", [channels]) { bias?.floats() ?? [Float](repeating: 0, count: channels) }
-    store("\(node).running_mean", [channels]) { mean.floats() }
-    store("\(node).running_var", [channels]) { variance.floats() }
+    func numbers(_ part: ConstantTensor?, else number: Float) -> ConstantTensor {
+      part ?? ConstantTensor(extents: [channels], floats: [Float](repeating: number, count: channels))
+    }
+    store("\(node).weight", [channels], numbers(weight, else: 1))
+    store("\(node).bias", [channels], numbers(bias, else: 0))
+    store("\(node).running_mean", [channels], mean)
+    store("\(node).running_var", [channels], variance)
     return FeatureMap(node: node, shape: y.shape, axes: y.axes)
   }
 

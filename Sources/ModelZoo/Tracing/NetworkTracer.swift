@@ -94,9 +94,23 @@ struct NetworkTracer {
     }
   }
 
-  mutating func store(_ name: String, _ extents: [Int], _ floats: @escaping @Sendable () -> [Float]) {
-    tensors.entries[name] = TracedTensors.Entry(extents: extents, floats: floats)
+  /// Keeps a tensor of which any rows can be made.
+  mutating func store(_ name: String, _ extents: [Int], _ rows: @escaping @Sendable (Range<Int>) -> [Float]) {
+    tensors.entries[name] = TracedTensors.Entry(extents: extents, floatsAtOnce: nil, rows: rows)
   }
+
+  /// Keeps a constant of the file, in the shape that the graph wants, times a factor.
+  mutating func store(_ name: String, _ extents: [Int], _ tensor: ConstantTensor, times factor: Float = 1) {
+    let tensor = tensor.reshaped(extents)
+    tensors.entries[name] = TracedTensors.Entry(extents: extents, floatsAtOnce: tensor.floatsAtOnce) { rows in
+      var floats = tensor.floats(rows: rows)
+      if factor != 1 { for index in floats.indices { floats[index] *= factor } }
+      return floats
+    }
+  }
+
+  /// Keeps a number a channel.
+  mutating func store(_ name: String, _ numbers: [Float]) { store(name, [numbers.count]) { Array(numbers[$0]) } }
 
   // MARK: Axes
 
@@ -189,10 +203,10 @@ struct NetworkTracer {
   ) throws(TraceFault) -> FeatureMap {
     let (name, _) = try emit("\(x.node).affine", .batchNorm(epsilon: 0), [x])
     let count = affine.scale.count
-    store("\(name).weight", [count]) { affine.scale }
-    store("\(name).bias", [count]) { affine.shift }
-    store("\(name).running_mean", [count]) { [Float](repeating: 0, count: count) }
-    store("\(name).running_var", [count]) { [Float](repeating: 1, count: count) }
+    store("\(name).weight", affine.scale)
+    store("\(name).bias", affine.shift)
+    store("\(name).running_mean", [count]) { [Float](repeating: 0, count: $0.count) }
+    store("\(name).running_var", [count]) { [Float](repeating: 1, count: $0.count) }
     return FeatureMap(node: name, shape: x.shape, axes: x.axes)
   }
 
@@ -203,12 +217,14 @@ struct NetworkTracer {
     let convolution = Convolution(
       inChannels: channels, outChannels: selection.count, kernel: Extent2D(1), bias: affine != nil)
     let (name, shape) = try emit(x.node, .convolution(convolution), [x], suffix: Graph.selectionSuffix)
-    store("\(name).weight", [selection.count, channels, 1, 1]) {
-      var weights = [Float](repeating: 0, count: selection.count * channels)
-      for (place, channel) in selection.enumerated() { weights[place * channels + channel] = affine?.scale[place] ?? 1 }
+    store("\(name).weight", [selection.count, channels, 1, 1]) { rows in
+      var weights = [Float](repeating: 0, count: rows.count * channels)
+      for (index, place) in rows.enumerated() {
+        weights[index * channels + selection[place]] = affine?.scale[place] ?? 1
+      }
       return weights
     }
-    if let shift = affine?.shift { store("\(name).bias", [selection.count]) { shift } }
+    if let shift = affine?.shift { store("\(name).bias", shift) }
     return FeatureMap(node: name, shape: shape, axes: x.axes)
   }
 
@@ -219,7 +235,7 @@ struct NetworkTracer {
       padding: .explicit(top: edges.top, left: edges.left, bottom: edges.bottom, right: edges.right),
       groups: channels, bias: false)
     let (name, shape) = try emit(x.node, .convolution(convolution), [x], suffix: Graph.selectionSuffix)
-    store("\(name).weight", [channels, 1, 1, 1]) { [Float](repeating: 1, count: channels) }
+    store("\(name).weight", [channels, 1, 1, 1]) { [Float](repeating: 1, count: $0.count) }
     return FeatureMap(node: name, shape: shape, axes: x.axes)
   }
 }
