@@ -54,7 +54,8 @@ struct ExchangeTests {
   }
 
   @Test(arguments: [
-    "mixed.onnx", "mixed.static.onnx", "mixed.dynamo.onnx", "plain.trace.pt", "plain.script.pt", "nhwc.onnx",
+    "mixed.onnx", "mixed.static.onnx", "mixed.dynamo.onnx", "mixed.opset11.onnx", "mixed.opset12.onnx",
+    "mixed.opset21.onnx", "plain.trace.pt", "plain.script.pt", "nhwc.onnx",
   ])
   func importedModelsAnswerAsTheirMakers(name: String) throws {
     let network = try Self.read(name)
@@ -76,6 +77,11 @@ struct ExchangeTests {
       try ONNXFile.read(path: Self.folder + "unknown.onnx", size: nil, output: nil)
     }
     #expect("\(String(describing: error))".contains("node 'odd' (Einsum)"))
+  }
+
+  @Test func anUnknownConstructOfAScriptIsNamedWithItsLine() throws {
+    let error = #expect(throws: ModelZooError.self) { try Self.read("odd.script.pt") }
+    #expect("\(String(describing: error))".contains("code of __torch__, line 13: 'einsum' is not known"))
   }
 
   /// Weights are stored as they are, so a flipped bit gives numbers that nobody can tell from the right ones.

@@ -63,12 +63,32 @@ with torch.no_grad():
         model, (one,), out + "mixed.onnx", dynamo=False, opset_version=13,
         dynamic_axes={"input": {0: "n"}, "logits": {0: "n"}}, **names)
     torch.onnx.export(model, (one,), out + "mixed.static.onnx", dynamo=False, opset_version=18, **names)
+    # The oldest operators that are read, and the newest.
+    for opset in (11, 12):
+        torch.onnx.export(model, (one,), out + f"mixed.opset{opset}.onnx", dynamo=False, opset_version=opset, **names)
+    torch.onnx.export(
+        model, (one,), out + "mixed.opset21.onnx", dynamo=True, verbose=False, opset_version=21, external_data=False,
+        **names)
     torch.onnx.export(model, (one,), out + "mixed.dynamo.onnx", dynamo=True, verbose=False, external_data=True, **names)
     # A script has no operator for the norm over channels, only its many parts.
     model.norm = nn.Identity()
     save_file({"input": x, "output": model(x)}, out + "plain.vectors")
     torch.jit.trace(model, one).save(out + "plain.trace.pt")
     torch.jit.script(model).save(out + "plain.script.pt")
+
+
+class Odd(nn.Module):
+    """Has an operator that Lookout does not know, in a function that is called."""
+
+    def turned(self, x):
+        x = torch.relu(x)
+        return torch.einsum("nchw->nhwc", x)
+
+    def forward(self, x):
+        return self.turned(x).mean((1, 2))
+
+
+torch.jit.script(Odd().eval()).save(out + "odd.script.pt")
 
 
 def constant(name, array):
