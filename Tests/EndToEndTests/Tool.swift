@@ -6,9 +6,13 @@ struct Ran {
   let status: Int32
   let output: String
   let errors: String
+  /// The most memory that it was seen to hold at a time, if that was looked at.
+  private(set) var peakBytes = 0
 
   /// Runs a program; `directory` is where it works.
-  init(_ program: String, _ arguments: [String], in scratch: Scratch, directory: String = "/") {
+  init(
+    _ program: String, _ arguments: [String], in scratch: Scratch, directory: String = "/", watchesMemory: Bool = false
+  ) {
     let number = UInt32.random(in: 0..<UInt32.max)
     let (out, err) = (scratch("out-\(number)"), scratch("err-\(number)"))
     var actions = posix_spawn_file_actions_t()
@@ -25,10 +29,31 @@ struct Ran {
       return
     }
     var ended: Int32 = 0
-    while waitpid(process, &ended, 0) < 0, errno == EINTR {}
+    while case let done = waitpid(process, &ended, watchesMemory ? WNOHANG : 0), done != process {
+      guard done == 0 || errno == EINTR else { break }
+      guard watchesMemory else { continue }
+      peakBytes = max(peakBytes, Self.peakBytes(of: process, running: program))
+      usleep(2000)
+    }
     status = ended & 0x7F == 0 ? (ended >> 8) & 0xFF : -(ended & 0x7F)
     output = Files.text(out)
     errors = Files.text(err)
+  }
+}
+
+extension Ran {
+  /// What the kernel says of a process's memory, once it runs the program: before, the memory is the test's own, and so
+  /// would be what `wait4` tells.
+  fileprivate static func peakBytes(of process: pid_t, running program: String) -> Int {
+    var path = [CChar](repeating: 0, count: 4096)
+    let count = readlink("/proc/\(process)/exe", &path, path.count - 1)
+    let running = String(decoding: path[..<max(0, count)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let status = Files.text("/proc/\(process)/status")
+    guard running.split(separator: "/").last == program.split(separator: "/").last,
+      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
+      let kibibytes = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap({ Int($0) })
+    else { return 0 }
+    return kibibytes * 1024
   }
 }
 
