@@ -8,6 +8,8 @@ internal import Synchronization
 
 /// Lets answered files leave their inbox.
 final class Disposer: Sendable {
+  private static let lastWorkNanoseconds: Int64 = 1_000_000_000
+
   private let ledger: Ledger
   private let tally: Tally
   private let isReachable: @Sendable (String) -> Bool
@@ -28,7 +30,7 @@ final class Disposer: Sendable {
   /// Any thread.
   func ring() { bell.ring() }
 
-  /// Ends `run` after one more pass.
+  /// Ends `run` soon: what has been waiting for longer than a moment's work stays for the next start.
   ///
   /// Any thread.
   func drain() {
@@ -49,9 +51,12 @@ final class Disposer: Sendable {
     while true {
       let isLast = isEnding.withLock { $0 }
       heartbeat.begin()
-      // In the last pass what cannot leave is tried once, not again when its time comes.
-      let limit = isLast ? Clock.monotonicNanoseconds() : .max
-      while pass(dueBefore: limit), isLast || !isEnding.withLock({ $0 }) { heartbeat.beat() }
+      // At the end what cannot leave is tried once, not again when its time comes, and a stop waits for no long queue.
+      let now = Clock.monotonicNanoseconds()
+      let (limit, end) = isLast ? (now, now + Self.lastWorkNanoseconds) : (.max, .max)
+      while pass(dueBefore: limit), Clock.monotonicNanoseconds() < end, isLast || !isEnding.withLock({ $0 }) {
+        heartbeat.beat()
+      }
       heartbeat.rest()
       if isLast { return }
       bell.wait(for: timeUntilNext)
@@ -127,11 +132,12 @@ final class Disposer: Sendable {
     _ arrival: Arrival, _ disposition: Disposition, sha256: String
   ) -> (id: String, state: ArrivalState, finalPath: [UInt8]?)? {
     let source = Path(arrival.path)
+    let stays = disposition == .keep
     do throws(PlatformError) {
-      guard isReachable(arrival.watch) else {
+      guard stays || isReachable(arrival.watch) else {
         throw .system(call: "the file system does not answer", path: source.displayed, errno: 110)
       }
-      let isOurs = try isStillThere(arrival, sha256: sha256)
+      let isOurs = stays ? false : try isStillThere(arrival, sha256: sha256)
       switch disposition {
       case .keep:
         tally.disposed.add()
