@@ -1,3 +1,4 @@
+import Glibc
 import Platform
 import Service
 import TestSupport
@@ -7,10 +8,23 @@ import Testing
 struct QuarantineCellTests {
   private let scratch = Scratch()
 
+  /// For the file that is there now.
   private func cell(_ id: String) -> QuarantineCell {
-    QuarantineCell(
-      arrival: Arrival(id: id, watch: "inbox", path: Array(scratch("a.jpg").utf8), identity: identity(1)),
+    let status = try? FileStatus.of(Path(scratch("a.jpg")), followingLinks: false)
+    return QuarantineCell(
+      arrival: Arrival(
+        id: id, watch: "inbox", path: Array(scratch("a.jpg").utf8), identity: status?.identity ?? identity(1)),
       reason: "no picture", directory: Path(scratch("out/deep")))
+  }
+
+  @Test func takesNoFileButTheOneThatWasRefused() throws {
+    Files.write([1], to: scratch("a.jpg"))
+    let cell = cell("first")
+    Files.write([1, 2], to: scratch("b.jpg"))
+    rename(scratch("b.jpg"), scratch("a.jpg"))
+    #expect(throws: PlatformError.self) { try cell.take(Path(scratch("a.jpg"))) }
+    #expect(Files.read(scratch("a.jpg")) == [1, 2])
+    #expect(Files.names(in: scratch("out/deep")) == ["a.jpg.reason.txt"])
   }
 
   @Test func putsTheFileBesideItsReason() throws {
