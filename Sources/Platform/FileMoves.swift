@@ -11,13 +11,17 @@ extension Path {
   /// Removes the file's name if the file is the wanted one, also if another takes its name at this very moment.
   ///
   /// It is renamed aside, looked at again and only then removed; another file gets its name back, or the next free one.
-  /// After a crash in between the same call ends what was begun.
+  /// After a crash in between the same call ends what was begun, also if the file is not there any longer.
   ///
-  /// `aside`: a name in the same folder that nobody else uses.
-  package func unlink(aside name: [UInt8], if isWanted: (FileStatus) -> Bool) throws(PlatformError) {
+  /// - Parameters:
+  ///   - name: one in the same folder that nobody else uses.
+  ///   - isThere: whether the file at this path was just seen to be the wanted one.
+  ///   - isWanted: whether a file is the wanted one, under whatever name.
+  /// - Throws: `PlatformError.system`; the file is at its own name or aside then, and the same call goes on.
+  package func unlink(aside name: [UInt8], isThere: Bool, if isWanted: (FileStatus) -> Bool) throws(PlatformError) {
     let aside = parent.appending(name)
     try settle(aside, isWanted)
-    guard let status = try existing(self), isWanted(status) else { return }
+    guard isThere else { return }
     try renameWithoutReplacing(self, to: aside)
     try settle(aside, isWanted)
   }

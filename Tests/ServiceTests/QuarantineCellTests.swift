@@ -10,10 +10,13 @@ struct QuarantineCellTests {
 
   /// For the file that is there now.
   private func cell(_ id: String) -> QuarantineCell {
-    let status = try? FileStatus.of(Path(scratch("a.jpg")), followingLinks: false)
+    let there = (try? FileStatus.of(Path(scratch("a.jpg")), followingLinks: false)).map {
+      FileIdentity(
+        device: $0.device, inode: $0.inode, ctimeNanoseconds: $0.ctimeNanoseconds,
+        mtimeNanoseconds: $0.mtimeNanoseconds, size: $0.size)
+    }
     return QuarantineCell(
-      arrival: Arrival(
-        id: id, watch: "inbox", path: Array(scratch("a.jpg").utf8), identity: status?.identity ?? identity(1)),
+      arrival: Arrival(id: id, watch: "inbox", path: Array(scratch("a.jpg").utf8), identity: there ?? identity(1)),
       reason: "no picture", directory: Path(scratch("out/deep")))
   }
 

@@ -143,7 +143,7 @@ final class Disposer: Sendable {
         tally.disposed.add()
         return (arrival.id, .disposed, nil)
       case .delete:
-        try source.unlink(aside: Array(".lookout-\(arrival.id)".utf8)) { isOurs && arrival.isBehind($0) }
+        try source.unlink(aside: Array(".lookout-\(arrival.id)".utf8), isThere: isOurs, if: arrival.isBehind)
         tally.disposed.add()
         return (arrival.id, .disposed, nil)
       case .move(let directory):
