@@ -58,9 +58,10 @@ struct WinogradConvolution: StepKernel {
   /// A few floats more than the block, lest all frequencies meet in the same cache sets.
   private func stride(_ tiles: Int, _ channels: Int) -> Int { tiles * channels + 16 }
 
+  /// Room for any block: one of fewer tiles takes more channels at a time, and may need more.
   func scratchFloats(batch: Int, lanes: Int) -> Int {
-    let tiles = blockTiles(batch: batch)
-    return products.count * (stride(tiles, depth) + stride(tiles, partColumns(tiles: tiles)))
+    let most = (1...max(1, blockTiles(batch: batch))).map { stride($0, depth) + stride($0, partColumns(tiles: $0)) }
+    return products.count * (most.max() ?? 0)
   }
 
   func run(_ call: KernelCall) {
