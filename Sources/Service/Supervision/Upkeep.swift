@@ -1,10 +1,10 @@
-internal import Engine
+package import Engine
 internal import Platform
 internal import Synchronization
 
 /// Learns at the start what the ledger has answered and how fast the machine computes, and forgets what need not be known
 /// any longer, on a thread `upkeep` of its own, in small steps.
-final class Upkeep: Sendable {
+package final class Upkeep: Sendable {
   private static let firstAfter = Duration.seconds(60)
   private static let period = Duration.seconds(3600)
   /// Between two steps: the upkeep takes at most about a tenth of the ledger's time.
@@ -22,7 +22,7 @@ final class Upkeep: Sendable {
   let heartbeat = Heartbeat(name: "upkeep")
 
   /// `problems`: the convolutions of the models in service.
-  init(
+  package init(
     ledger: Ledger, retentionSeconds: Int, algorithms: AlgorithmBook,
     problems: @escaping @Sendable () -> [ConvolutionProblem]
   ) {
@@ -35,13 +35,13 @@ final class Upkeep: Sendable {
   /// Ends `run` soon.
   ///
   /// Any thread.
-  func stop() {
+  package func stop() {
     isEnding.set()
     bell.ring()
   }
 
   /// Works until stopped.
-  func run() {
+  package func run() {
     var wait = Self.firstAfter
     heartbeat.begin()
     _ = try? ledger.rememberAnswers(pause: { !isEnding.isSet })
@@ -53,7 +53,8 @@ final class Upkeep: Sendable {
       return !isEnding.isSet
     }
     heartbeat.rest()
-    while true {
+    // Asked before each wait: a pause may have taken the ring that came with the end.
+    while !isEnding.isSet {
       bell.wait(for: wait)
       if isEnding.isSet { return }
       wait = Self.period
