@@ -12,7 +12,9 @@ internal import Platform
 /// - `answer FILE`, a file of N×C×H×W floats as they lie in memory, is answered by `written` when FILE.out has the
 ///   network's N answers.
 struct DrivenBench {
-  private let network: any Network
+  private let path: String
+  private let products: EngineOptions.Products
+  private var network: any Network
   private let lanes: LaneGroup
   private var setup: Setup?
 
@@ -35,20 +37,27 @@ struct DrivenBench {
       throw .usage("--engine is auto or openblas")
     }
     let lanes = PictureModel.lanes()
-    let network: any Network
-    do throws(EngineError) {
-      let options = EngineOptions(products: isLibrary ? .openBLAS : .automatic)
-      network = try WeightsFile.load(path: path, options: options, lanes: lanes).network
-    } catch {
-      if case .file = error { throw .input("\(error)") }
-      throw .data("\(error)")
-    }
-    Memory.giveBack()
-    var bench = DrivenBench(network: network, lanes: lanes)
+    let products = isLibrary ? EngineOptions.Products.openBLAS : .automatic
+    var bench = DrivenBench(
+      path: path, products: products, network: try load(path, products, batch: 8, lanes), lanes: lanes)
     while let line = readLine() {
       print(try bench.obey(line))
       // Who waits for the answer reads from a pipe.
       fflush(nil)
+    }
+  }
+
+  /// The network as a service makes it ready whose batches are of so many images.
+  private static func load(
+    _ path: String, _ products: EngineOptions.Products, batch: Int, _ lanes: LaneGroup
+  ) throws(Failure) -> any Network {
+    defer { Memory.giveBack() }
+    do throws(EngineError) {
+      let options = EngineOptions(products: products, expectedBatch: batch)
+      return try WeightsFile.load(path: path, options: options, lanes: lanes).network
+    } catch {
+      if case .file = error { throw .input("\(error)") }
+      throw .data("\(error)")
     }
   }
 
@@ -59,6 +68,8 @@ struct DrivenBench {
       guard let batch = Int(words[1]), let threads = Int(words[2]), (1...256).contains(batch),
         (1...256).contains(threads)
       else { break }
+      setup = nil
+      network = try Self.load(path, products, batch: batch, lanes)
       setup = try Self.setup(network, batch: batch, threads: threads, form: words[3])
       return "ready"
     case ("run", 2):
