@@ -46,11 +46,12 @@ struct WinogradConvolution: StepKernel {
 
   /// Tiles that pass at a time: more where the weights are too many to be fetched often, or OpenBLAS packs them each time.
   private func blockTiles(batch: Int) -> Int {
-    min(batch * tilesAcross * tilesDown, products[0].isLibrary || depth * columns > 128 * 128 ? 96 : 48)
+    min(batch * tilesAcross * tilesDown, products[0].isLibrary || depth * columns > 128 * 128 ? 144 : 48)
   }
 
-  /// Output channels whose products pass at a time: as many as leave them in the second-level cache. OpenBLAS would pack the
-  /// tiles anew for each part.
+  /// Output channels whose products pass at a time: as many as leave them in the second-level cache.
+  ///
+  /// OpenBLAS would pack the tiles anew for each part.
   private func partColumns(tiles: Int) -> Int {
     if products[0].isLibrary { return columns }
     let grain = products[0].grain
