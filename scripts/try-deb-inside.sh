@@ -174,6 +174,7 @@ lookout plugin test lookout-sink-rows.so >/tmp/conformance 2>&1
 check "lookout plugin test" 0 "$?"
 tail -n 1 /tmp/conformance
 cd / || exit 1
+apt-get -qq -y purge lookout-dev >/tmp/apt 2>&1 || cat /tmp/apt
 
 step "remove"
 apt-get -qq -y remove lookout >/tmp/apt 2>&1 || cat /tmp/apt
