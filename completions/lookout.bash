@@ -4,6 +4,7 @@ _lookout() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
   local commands="classify import export verify inspect train evaluate dataset quantize bench plugin status explain doctor reload
     pause resume drain redrive quarantine --help --version"
+  local preprocessing="--preset --resize --crop --crop-ratio --filter --channel-order --scale --mean --std"
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
     mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current")
@@ -14,7 +15,15 @@ _lookout() {
     mapfile -t COMPREPLY < <(compgen -W "swift c" -- "$current")
     return
     ;;
-  --socket | --config | --model | --labels | --photos | --scratch | --kit | -o)
+  --part)
+    mapfile -t COMPREPLY < <(compgen -W "train validation test" -- "$current")
+    return
+    ;;
+  --method)
+    mapfile -t COMPREPLY < <(compgen -W "minmax percentile entropy auto" -- "$current")
+    return
+    ;;
+  --against | --calibrate | --html | --report | --images | --validation | --test | --data.* | --folder | --socket | --config | --model | --labels | --photos | --scratch | --kit | -o)
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
     return
     ;;
@@ -46,7 +55,15 @@ _lookout() {
     fi
     ;;
   classify) words="--model --top --json --full-decode" ;;
-  import) words="--architecture --labels --half -o" ;;
+  import) words="--architecture --input-size --output --labels --half -o $preprocessing" ;;
+  export) words="--architecture --input-size -o" ;;
+  verify) words="--against --photos --architecture --input-size --output --tolerance --json $preprocessing" ;;
+  train) words="--data.train --data.validation --data.test --folder --output.name --epochs --batch_size --threads --seed --help" ;;
+  evaluate) words="--html --report --images --part --threads --json" ;;
+  dataset)
+    [ "$COMP_CWORD" -eq 2 ] && words="check" || words="--validation --validation-ratio --seed --test --images"
+    ;;
+  quantize) words="--calibrate --photos --method --percentile --no-equalize --json -o" ;;
   inspect) words="--json" ;;
   bench)
     words="machine engine layers algorithms decode pipeline start latency memory training --model --photos --count --scratch --batch"

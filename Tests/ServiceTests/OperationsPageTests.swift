@@ -70,6 +70,22 @@ struct OperationsPageTests {
     }
   }
 
+  @Test(arguments: ["lookout.bash", "_lookout", "lookout.fish"]) func everyOptionIsCompleted(file: String) {
+    let isPart = { (c: Character) in c.isLetter || c == "-" || c == "_" || c == "." }
+    let known = Set(
+      Self.text("completions/\(file)").split { !isPart($0) }.map { word in String(word.drop { $0 == "-" }) })
+    for command in [
+      "ClassifyCommand", "EvaluateCommand", "QuantizeCommand", "Models/ExportCommand", "Models/ImportCommand",
+      "Models/PreprocessingOptions", "Models/VerifyCommand", "Bench/BenchCommand", "Service/PluginCommand",
+      "Service/StatusCommand", "Service/ExplainCommand", "Service/DoctorCommand", "Service/OperateCommands",
+    ] {
+      let source = Self.text("Sources/lookout/\(command).swift")
+      let options = source.split(separator: "\"").filter { $0.hasPrefix("--") && $0.allSatisfy(isPart) }
+      #expect(command == "Service/OperateCommands" || !options.isEmpty, "\(command)")
+      for option in options { #expect(known.contains(String(option.dropFirst(2))), "\(file) lacks \(option)") }
+    }
+  }
+
   @Test func namesFollowThePattern() {
     for metric in Metric.allCases {
       let name = metric.rawValue
