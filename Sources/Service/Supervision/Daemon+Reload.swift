@@ -9,6 +9,8 @@ extension Daemon {
     Notify.reloading()
     let tell = operations.beginReload()
     http.show(.reloading)
+    // Whoever asked is told last: what they look at next must be what they were told.
+    var refusal: String?
     do {
       let new = try Configuration.load(path: configurationPath)
       try refuseMoves(in: new)
@@ -25,17 +27,17 @@ extension Daemon {
       configuration = new
       settleModelFiles()
       Journal.log(.notice, "reloaded \(configurationPath)", id: .reloaded)
-      tell(.success(()))
     } catch {
+      refusal = "\(error)"
       let outcome =
         hasPipeline ? "reload refused, everything goes on as before" : "reload failed, the service has to start anew"
       for line in "\(error)".split(separator: "\n") {
         Journal.log(.error, "\(outcome): \(line)", id: .reloadRefused)
       }
-      tell(.failure(.refused("\(error)")))
     }
+    if hasPipeline { http.show(.serving) }
+    if let refusal { tell(.failure(.refused(refusal))) } else { tell(.success(())) }
     guard hasPipeline else { return false }
-    http.show(.serving)
     Notify.ready(status: status())
     return true
   }
