@@ -12,13 +12,18 @@ package struct ConvolutionProblem: Sendable {
   /// One line that tells it from every other, for people and as the key under which it is remembered.
   package let key: String
 
+  /// Weights beyond which rules choose: trying Winograd's form of them alone would take more than 150 MB.
+  private static let mostWeights = 1 << 20
+
   /// Nil if there is no choice, or if the convolution reads the picture or scaled channels, which one algorithm does.
   init?(_ step: ConvolutionStep, _ options: EngineOptions) {
     let estimated = AlgorithmChoice.estimated(step, options)
     // Where the engine's kernels are made for the processor, OpenBLAS's products have nothing to gain, and opening it costs.
     let hasRivals = options.products != .automatic || options.instructionSet == .portable
     let others = step.algorithms(options).filter { $0 != estimated && (hasRivals || !$0.isLibrary) }
-    guard !others.isEmpty, step.convolution.groups == 1, !step.isOfPicture, step.scale == nil else { return nil }
+    guard !others.isEmpty, step.convolution.groups == 1, !step.isOfPicture, step.scale == nil,
+      step.convolution.inChannels * step.convolution.outChannels <= Self.mostWeights
+    else { return nil }
     var alone = step
     alone.input = 1
     alone.output = 2

@@ -76,9 +76,11 @@ final class Pipeline: Sendable {
         return watcher.heartbeat.absence(now: Clock.monotonicNanoseconds()) < Self.absenceNanoseconds
       })
     self.disposer = disposer
+    // Measuring takes memory that the bound does not count.
+    let measures = configuration.daemon.memoryLimitBytes == 0
     upkeep = Upkeep(
       ledger: ground.ledger, retentionSeconds: configuration.daemon.retentionSeconds, algorithms: ground.algorithms,
-      problems: { ground.shelf.all.values.flatMap(\.problems) })
+      problems: { measures ? ground.shelf.all.values.flatMap(\.problems) : [] })
     let sinks = configuration.sinks.map {
       SinkWorker(
         settings: $0, ledger: ground.ledger, launch: ground.launch, tally: ground.tally.sink($0.name),
