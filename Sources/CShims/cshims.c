@@ -72,6 +72,8 @@ void lookout_random(void *bytes, size_t count) {
 
 void lookout_heap_trim(void) { malloc_trim(0); }
 
+void lookout_heap_arenas(int count) { mallopt(M_ARENA_MAX, count); }
+
 int lookout_peer(int fd, int32_t *pid, uint32_t *uid, uint32_t *gid, uint32_t *groups, size_t capacity, size_t *count) {
   struct ucred peer;
   socklen_t length = sizeof peer;

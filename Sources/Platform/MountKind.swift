@@ -1,5 +1,4 @@
 internal import CShims
-internal import Glibc
 
 /// What kind of file system a folder is on.
 package enum MountKind {
@@ -17,18 +16,5 @@ package enum MountKind {
   /// Whether files and folders of one mount may name different devices: an overlay (number from statfs(2)).
   package static func mixesDevices(_ path: Path) -> Bool {
     path.withCString { lookout_file_system_magic($0) } == 0x794C_7630
-  }
-}
-
-/// What the process costs.
-package enum Memory {
-  /// Returns to the kernel what was freed (`malloc_trim`), after work that allocated much and left little.
-  package static func giveBack() { lookout_heap_trim() }
-
-  /// Bytes of the process that are in memory (`/proc/self/statm`); 0 where that cannot be read.
-  package static func residentBytes() -> Int {
-    guard let bytes = try? AtomicFile.read(Path("/proc/self/statm"), limit: 200) else { return 0 }
-    let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
-    return fields.count > 1 ? (Int(fields[1]) ?? 0) * sysconf(Int32(_SC_PAGESIZE)) : 0
   }
 }

@@ -46,6 +46,7 @@ while let argument = arguments.popFirst() {
 }
 
 SignalSet.block()
+Memory.limitArenas()
 let hostPath = Installation.sinkHostPath
 
 do {

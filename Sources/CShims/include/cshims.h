@@ -50,6 +50,10 @@ void lookout_random(void *_Nonnull bytes, size_t count);
 /// Gives memory that the C heap holds and does not use back to the kernel (`malloc_trim`, which the Glibc module lacks).
 void lookout_heap_trim(void);
 
+/// Bounds the arenas of the C heap among which threads are spread (`mallopt`, which the Glibc module lacks); before the first
+/// thread.
+void lookout_heap_arenas(int count);
+
 /// Who is at the other end of a Unix socket (SO_PEERCRED, SO_PEERGROUPS); `groups` gets at most `capacity` supplementary
 /// groups and `count` how many there are of them. 0, or -1 with errno.
 int lookout_peer(int fd, int32_t *_Nonnull pid, uint32_t *_Nonnull uid, uint32_t *_Nonnull gid,

@@ -14,7 +14,7 @@ package enum NumberPicture {
   /// Numbers are below this.
   package static let limit = 1 << 20
 
-  package enum Format: CaseIterable, Sendable { case jpeg, png }
+  package enum Format: CaseIterable, Sendable { case jpeg, progressiveJPEG, png }
 
   /// A file's bytes with their digest.
   package struct File: Sendable {
@@ -75,13 +75,14 @@ package enum NumberPicture {
     var encoded: UnsafeMutablePointer<UInt8>?
     let count =
       switch format {
-      case .jpeg: faults_encode_jpeg(pixels, Int32(width), Int32(height), 88, &encoded)
+      case .jpeg: faults_encode_jpeg(pixels, Int32(width), Int32(height), 88, 0, &encoded)
+      case .progressiveJPEG: faults_encode_jpeg(pixels, Int32(width), Int32(height), 88, 1, &encoded)
       case .png: faults_encode_png(pixels, Int32(width), Int32(height), &encoded)
       }
     defer { free(encoded) }
     precondition(count > 0, "the picture of \(number) cannot be encoded")
     return File(
       number: number, bytes: Array(UnsafeBufferPointer(start: encoded, count: count)),
-      suffix: format == .jpeg ? ".jpg" : ".png")
+      suffix: format == .png ? ".png" : ".jpg")
   }
 }

@@ -15,8 +15,9 @@ extension Scenario {
       sound.append((path, tag))
     }
     bench.check(site.service.startReady(), "the daemon does not start", log: site.service.log)
-    site.handOver(20)
-    bench.settle(site, within: 20, "before the reloads")
+    // The ledger's page cache fills before anything is measured.
+    site.handOver(bench.scaled(3000, short: 20))
+    bench.settle(site, within: Double(bench.scaled(200, short: 20)), "before the reloads")
     let count = bench.scaled(200, short: 10)
     var early = 0
     var refused = 0
