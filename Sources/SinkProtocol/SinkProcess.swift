@@ -177,16 +177,27 @@ package final class SinkProcess {
   }
 
   /// Closes the plugin and waits for its process to end; kills it when that takes too long.
-  package func close() {
-    guard ending == nil else { return }
-    _ = try? call("close", deadlines.close, .close)
+  ///
+  /// - Returns: What went wrong meanwhile, to be told; nothing is lost by it, for all that was flushed is durable.
+  @discardableResult
+  package func close() -> SinkProcessError? {
+    guard ending == nil else { return nil }
+    do throws(SinkProcessError) {
+      let answer = try call("close", deadlines.close, .close)
+      guard case .closed = answer else { throw broken("close", answer) }
+    } catch {
+      return error
+    }
     // A host that answered ends by itself in moments; give it those so that the plugin's exit functions run.
     let deadline = monotonicNanoseconds() + 500_000_000
     while ending == nil, monotonicNanoseconds() < deadline {
       ending = reap(processID)
       if ending == nil { poll(nil, 0, 2) }
     }
+    let hasEnded = ending != nil
     end()
+    guard hasEnded else { return .expired(call: "exit", after: .milliseconds(500)) }
+    return ending == "exited with status 0" ? nil : .died(call: "exit", how: ending ?? "ended")
   }
 
   /// Kills the process at once; everything after the last flush is to be written again.

@@ -63,8 +63,17 @@ struct FaultySinkTests {
     }
     #expect(error == .expired(call: "open", after: limit))
     let sink = try start("faulty", config("hang", at: "close"), deadlines: .init(close: limit))
-    sink.close()
+    #expect(sink.close() == .expired(call: "close", after: limit))
     #expect(kill(sink.processID, 0) != 0)
+  }
+
+  @Test(arguments: ["crash", "abort", "exit"]) func aDeathInCloseIsTold(_ fault: String) throws {
+    guard case .died("close", let how)? = try start("faulty", config(fault, at: "close")).close() else {
+      Issue.record("it closed well")
+      return
+    }
+    #expect(how.contains(["exit": "status 0", "abort": "signal 6"][fault] ?? "signal 11"))
+    #expect(try start("faulty", config("none", at: "close")).close() == nil)
   }
 
   @Test func aSlowCallWithinTheDeadlineIsNoFault() throws {

@@ -96,7 +96,11 @@ final class SinkWorker: Sendable {
         state.withLock { $0.condition = .open }
         Journal.log(.info, "sink \(settings.name) is open", id: .sinkOpened, fields: [("LOOKOUT_SINK", settings.name)])
         try deliver(through: process, &backoff, &reach)
-        heartbeat.outside { process.close() }
+        if let fault = heartbeat.outside({ process.close() }) {
+          Journal.log(
+            .warning, "sink \(settings.name) did not close well, all its results are safe: \(fault)", id: .sinkFailed,
+            fields: [("LOOKOUT_SINK", settings.name)])
+        }
         break
       } catch {
         if case .expired = error { reach.expired() }

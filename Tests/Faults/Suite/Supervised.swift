@@ -136,8 +136,10 @@ package final class Supervised {
 
   /// The sink hosts that the daemon runs now.
   package var sinkHosts: [Int32] {
-    Files.names(in: "/proc/\(process)/task").flatMap { thread in
-      Files.text("/proc/\(process)/task/\(thread)/children").split(separator: " ").compactMap { Int32($0) }
+    // Not every kernel lists the children of a thread, but each process tells its parent after its name and state.
+    Files.names(in: "/proc").compactMap { Int32($0) }.filter { other in
+      let words = (Files.text("/proc/\(other)/stat").split(separator: ")").last ?? "").split(separator: " ")
+      return words.count > 1 && Int32(words[1]) == process
     }
   }
 

@@ -137,9 +137,9 @@ extension Scenario {
     let ended = Bench.seconds()
     try obstacle.end(site, folder)
     // A sink's back-off and the pause between tries of the disposer are the bound.
-    bench.settle(site, within: 45, "after \(what)")
+    bench.settle(site, within: 10, "after \(what)")
     site.handOver(2)
-    bench.settle(site, within: 20, "fresh pictures after \(what)")
+    bench.settle(site, within: 5, "fresh pictures after \(what)")
     let took = Bench.seconds() - ended
     bench.say("\(what): recovered in \(Bench.text(took)) s")
     bench.stop(site, what)

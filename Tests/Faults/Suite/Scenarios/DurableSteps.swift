@@ -99,6 +99,7 @@ extension Scenario {
     bench.figure("kills amid the work", "\(atWork)")
     bench.figure("of sink hosts", "\(hosts)")
     bench.figure("all settled after", Bench.text(seconds) + " s")
+    bench.fresh(site, within: 5)
     bench.stop(site)
     bench.blame(site.oracle.violations())
   }

@@ -111,6 +111,7 @@ extension Scenario {
     bench.figure("folders raced", "\(round)")
     bench.figure("written in", Bench.text(written - start) + " s")
     bench.figure("answered after", Bench.text(answered - written) + " s")
+    bench.fresh(site, within: 5)
     bench.stop(site)
     bench.blame(site.oracle.violations())
   }

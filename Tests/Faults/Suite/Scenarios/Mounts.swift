@@ -26,7 +26,7 @@ extension Scenario {
     bench.check(refused > 0, "the limit was never met", log: site.service.log)
     bench.happened(refused)
     bench.figure("\(allowed) watches for 41 folders: settled after", Bench.text(took) + " s")
-    bench.fresh(site, within: 20)
+    bench.fresh(site, within: 5)
     bench.stop(site, "few watches")
     bench.blame(site.oracle.violations())
   }
@@ -51,11 +51,12 @@ extension Scenario {
     site.service.tend(for: 3)
     let soft = Bench.shell("prlimit --pid \(site.service.process) --nofile=4096:4096")
     bench.check(soft == 0, "the limit was not raised again")
-    let took = bench.settle(site, within: 45, "after descriptors ran out")
+    let took = bench.settle(site, within: 20, "after descriptors ran out")
     bench.happened(met())
     bench.check(met() > 0, "descriptors never ran out", log: site.service.log)
     bench.check(site.service.deaths == 0, "the daemon died without descriptors", log: site.service.log)
     bench.figure("descriptors came back: settled after", Bench.text(took) + " s")
+    bench.fresh(site, within: 5)
     bench.stop(site, "few descriptors")
     bench.blame(site.oracle.violations())
   }
@@ -80,7 +81,7 @@ extension Scenario {
       bench.happened()
       let start = Bench.seconds()
       site.handOver(3)
-      bench.settle(site, within: 20, name)
+      bench.settle(site, within: 5, name)
       slowest = max(slowest, Bench.seconds() - start)
       bench.say("\(name): answered after \(Bench.text(Bench.seconds() - start)) s")
     }
@@ -153,7 +154,7 @@ extension Scenario {
       site.oracle.expect(file, at: Array("\(mount)/\(file.number)\(file.suffix)".utf8))
       bench.happened()
     }
-    let silent = bench.settle(site, within: 20, "a file system without events")
+    let silent = bench.settle(site, within: 10, "a file system without events")
     bench.figure("without events: answered after", Bench.text(silent) + " s")
     // Files wait there while it hangs.
     kill(server, SIGSTOP)
@@ -188,6 +189,7 @@ extension Scenario {
       }
     }
     bench.settle(site, within: 60, "after the file system answers again")
+    bench.fresh(site, within: 5)
     bench.stop(site)
     bench.blame(site.oracle.violations())
   }

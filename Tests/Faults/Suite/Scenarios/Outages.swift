@@ -11,7 +11,7 @@ extension Scenario {
     try oneASecond(bench)
   }
 
-  private static func ids(in site: Site) -> [String] {
+  static func ids(in site: Site) -> [String] {
     Files.text("\(site.out)/hostile.txt").split(separator: "\n").map(String.init)
   }
 
@@ -38,6 +38,8 @@ extension Scenario {
     bench.check(ids(in: site).isEmpty, "the outage never happened")
     bench.happened()
     bench.check(Files.names(in: site.done).isEmpty, "a file left its inbox before its last sink had it")
+    let ledger = ["", "-wal"].reduce(0) { $0 + (Files.read("\(site.state)/ledger.db\($1)")?.count ?? 0) }
+    bench.check(ledger < (waiting * 4096) + (24 << 20), "the ledger has \(ledger >> 10) KiB for \(waiting) records")
     bench.check(grown < 16 << 20, "resident memory grew by \(grown >> 10) KiB in the outage")
     unlink(mark)
     let ended = Bench.seconds()
@@ -50,11 +52,13 @@ extension Scenario {
       Set(ids(in: site)).count == waiting && ids(in: site).count == waiting, "not each id once after an outage")
     bench.check(
       site.service.tend(until: { Files.names(in: site.inbox).isEmpty }, within: 60), "files stayed in their inbox")
+    bench.fresh(site, within: 5)
     bench.stop(site, "after an outage")
     let left = Site.number("SELECT count(*) FROM records", in: "\(site.state)/ledger.db") ?? -1
     bench.check(left == 0, "\(left) records stayed in the ledger")
     bench.figure("outage", "\(Int(seconds)) s with \(waiting) results")
     bench.figure("slowest healthy batch of 10 in it", Bench.text(slowest) + " s")
+    bench.figure("ledger in it", "\(ledger >> 10) KiB")
     bench.figure("memory grown", "\(grown >> 10) KiB")
     bench.figure("caught up after", Bench.text(caughtUp) + " s")
   }

@@ -37,6 +37,7 @@ extension Scenario {
       log: site.service.log)
     bench.happened(site.control.poisoned)
     bench.figure("deaths of a crashing picture", "\(site.service.deaths)")
+    bench.fresh(site, within: 5)
     bench.stop(site, "crash")
     bench.blame(site.oracle.violations())
   }
@@ -61,6 +62,7 @@ extension Scenario {
     bench.figure("deaths of an endless one", "\(site.service.deaths)")
     bench.figure("endless one refused after", Bench.text(took) + " s at WatchdogSec=4")
     site.service.isRestarted = false
+    bench.fresh(site, within: 5)
     bench.stop(site, "loop")
     bench.blame(site.oracle.violations())
   }

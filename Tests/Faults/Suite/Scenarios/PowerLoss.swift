@@ -46,7 +46,7 @@ extension Scenario {
         if round < rounds { site.service.killNow() }
       }
     }
-    bench.fresh(site, within: 20)
+    bench.fresh(site, within: 5)
     bench.stop(site)
     bench.blame(site.oracle.violations())
     bench.figure("pictures", "\(site.oracle.count)")

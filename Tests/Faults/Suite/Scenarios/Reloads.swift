@@ -55,7 +55,7 @@ extension Scenario {
     Bench.shell("cp '\(sound[0].path)' '\(site.modelFile).new' && mv '\(site.modelFile).new' '\(site.modelFile)'")
     site.configure()
     bench.check(site.service.reload(), "the last reload is not answered", log: site.service.log)
-    bench.fresh(site, within: 30)
+    bench.fresh(site, within: 10)
     bench.settle(site, within: 60, "after \(count) reloads")
     let late = site.service.residentBytes
     bench.check(

@@ -162,7 +162,7 @@ extension Scenario {
   static func listAgain(_ site: Site, _ bench: Bench) {
     bench.stop(site, "before a listing")
     bench.check(site.service.startReady(), "the daemon does not start again", log: site.service.log)
-    bench.fresh(site, within: 30)
+    bench.fresh(site, within: 5)
     site.service.tend(for: 0.5)
     bench.settle(site, within: 10, "after a listing")
   }
