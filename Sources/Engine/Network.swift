@@ -11,8 +11,7 @@ package protocol Network: Sendable {
   var inputShape: Shape { get }
   /// How many numbers the network answers an image with.
   var outputCount: Int { get }
-  /// Whether the answers are probabilities already.
-  var endsInSoftmax: Bool { get }
+  var answerKind: AnswerKind { get }
   /// Bytes of weights in memory, in the form that the algorithms want them.
   var weightBytes: Int { get }
 

@@ -4,14 +4,14 @@ internal import Glibc
 package enum Scores {
   /// The most probable classes, most probable first; equals stand in the order of their index.
   ///
-  /// `row` holds one image's answers; `areProbabilities` says that they went through softmax already, otherwise they
-  /// do here.
+  /// `row` holds one image's answers; scores go through softmax here, probabilities stay as they are.
   package static func topK(
-    _ row: UnsafeBufferPointer<Float>, _ k: Int, areProbabilities: Bool
+    _ row: UnsafeBufferPointer<Float>, _ k: Int, _ kind: AnswerKind
   ) -> [(index: Int, probability: Float)] {
     guard let most = row.max() else { return [] }
-    let sum = areProbabilities ? 1 : row.reduce(Float(0)) { $0 + expf($1 - most) }
-    return best(row, k).map { (index: $0, probability: areProbabilities ? row[$0] : expf(row[$0] - most) / sum) }
+    guard kind == .scores else { return best(row, k).map { (index: $0, probability: row[$0]) } }
+    let sum = row.reduce(Float(0)) { $0 + expf($1 - most) }
+    return best(row, k).map { (index: $0, probability: expf(row[$0] - most) / sum) }
   }
 
   /// The places of the `k` largest numbers, in one pass.

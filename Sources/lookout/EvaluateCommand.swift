@@ -28,8 +28,14 @@ enum EvaluateCommand {
 
   private static func text(_ evaluation: ModelEvaluation) -> String {
     let m = evaluation.metrics
+    var headline = "\(percent(m.accuracy)) of \(m.count) pictures right"
+    if let topFive = m.topFive { headline += ", \(percent(topFive)) among the first five" }
+    if let more = m.multiLabel {
+      headline += " in every class, mean average precision \(percent(more.meanAveragePrecision)), "
+        + "\(percent(more.hammingLoss)) of the decisions wrong"
+    }
     var lines = [
-      "\(percent(m.accuracy)) of \(m.count) pictures right, \(percent(m.topFive)) among the first five",
+      headline,
       "macro F1 \(percent(m.macro.f1)), log loss \(fixed(m.logLoss, 4)), calibration error "
         + percent(m.calibrationError),
       "", "precision   recall       F1  pictures  class",

@@ -129,7 +129,7 @@ final class PictureClassifier {
         guard let base = input.baseAddress else { return }
         withUnsafePointer(to: base) { plan.run(images: UnsafeBufferPointer(start: $0, count: 1), output: scores) }
       }
-      let top = Scores.topK(UnsafeBufferPointer(scores), topK, areProbabilities: model.network.endsInSoftmax)
+      let top = Scores.topK(UnsafeBufferPointer(scores), topK, model.network.answerKind)
       return top.map { index, probability in
         let label = index < model.labels.count ? model.labels[index] : "\(index)"
         return PictureAnswer.Prediction(index: index, label: label, score: probability)

@@ -180,6 +180,11 @@ struct AwkwardGraph: Sendable, CustomStringConvertible {
       "linear on H×W > 1", prime, conv(3, 4, 3), .linear(Linear(inFeatures: 4 * 11 * 5, outFeatures: 9, bias: false)),
       .batchNorm(epsilon: 1e-5)),
     AwkwardGraph("linear on one number", Shape(c: 1), .linear(Linear(inFeatures: 1, outFeatures: 1))),
+    AwkwardGraph(
+      "sigmoid behind the classifier", prime, conv(3, 4, 3), .activation(.relu), .globalAveragePool, .flatten,
+      .linear(Linear(inFeatures: 4, outFeatures: 3)), .activation(.sigmoid)),
+    AwkwardGraph(
+      "sigmoid behind a mean", prime, conv(3, 4, 3), .globalAveragePool, .flatten, .activation(.sigmoid)),
     AwkwardGraph("softmax over C of a picture", prime, .softmax),
     AwkwardGraph("dropout between", prime, conv(3, 4, 1), .dropout(probability: 0.2), .activation(.relu)),
   ]

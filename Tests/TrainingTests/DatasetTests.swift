@@ -71,7 +71,7 @@ struct DatasetTests {
     }
     let dataset = try read("label,filename\r\n\"b, c\",0.bmp\r\na,1.bmp\n\nb\u{20},2.bmp\n")
     #expect(dataset.classes == ["a", "b ", "b, c"])
-    #expect(dataset.samples.map(\.label) == [2, 0, 1])
+    #expect(dataset.samples.map(\.truth) == [.one(2), .one(0), .one(1)])
     let lines = try read(
       "{\"filename\":\"0.bmp\",\"label\":\"x\"}\n{\"label\":\"y\",\"filename\":\"1.bmp\"}\n", "l.jsonl")
     #expect(lines.classes == ["x", "y"])
@@ -134,10 +134,10 @@ struct DatasetTests {
     Files.write(record(coarse: 2, fine: 1, red: 12), to: scratch("cifar100/test.bin"))
     Files.write(Array("apple\nbear\nclock\n".utf8), to: scratch("cifar100/fine_label_names.txt"))
     let train = try DatasetSource.read(scratch("cifar100"), part: .train)
-    #expect(train.classes == ["apple", "bear", "clock"] && train.samples.map(\.label) == [2, 0])
+    #expect(train.classes == ["apple", "bear", "clock"] && train.samples.map(\.truth) == [.one(2), .one(0)])
     #expect(train.packed?.picture(1).samples.prefix(6) == [11, 2, 3, 11, 2, 3])
     let test = try DatasetSource.read(scratch("cifar100"), part: .test)
-    #expect(test.samples.map(\.label) == [1] && test.packed?.picture(0).samples.first == 12)
+    #expect(test.samples.map(\.truth) == [.one(1)] && test.packed?.picture(0).samples.first == 12)
     #expect(DatasetSource.parts(of: scratch("cifar100")) == [.train, .test])
     Files.write(record(coarse: 1, fine: 3, red: 10), to: scratch("cifar100/train.bin"))
     do throws(TrainingError) {
@@ -169,7 +169,7 @@ struct DatasetTests {
       """
     let path = try database(results + reviews + rows)
     let dataset = try DatasetSource.read(path, part: .train)
-    #expect(dataset.classes == ["cat", "owl"] && dataset.samples.map(\.label) == [1, 0, 1])
+    #expect(dataset.classes == ["cat", "owl"] && dataset.samples.map(\.truth) == [.one(1), .one(0), .one(1)])
     let places: [Dataset.Place] = [.file(Path("/p/one.png")), .file(Path([0x2F, 0xFF])), .file(Path("/p/three.png"))]
     #expect(dataset.samples.map(\.place) == places)
     func reason(_ path: String, classes: [String]? = nil) -> String {

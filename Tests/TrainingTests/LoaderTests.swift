@@ -58,10 +58,10 @@ struct LoaderTests {
     #expect(DataLoader(dataset, preprocessing: preprocessing, settings: settings).batchesPerEpoch == 5)
     settings.isBalanced = true
     let few = dataset.with(
-      samples: dataset.samples.filter { $0.label < 2 && ($0.label == 0 || $0.place == .packed(0)) })
+      samples: dataset.samples.filter { $0.truth == .one(0) || ($0.truth == .one(1) && $0.place == .packed(0)) })
     let skewed = few.with(samples: few.samples + [.init(place: .packed(0), label: 1)])
     let order = DataLoader(skewed, preprocessing: preprocessing, settings: settings).order(epoch: 0)
-    let rare = order.filter { skewed.samples[$0].label == 1 }.count
+    let rare = order.filter { skewed.samples[$0].truth == .one(1) }.count
     #expect(rare > order.count / 4, "\(rare) of \(order.count)")
   }
 

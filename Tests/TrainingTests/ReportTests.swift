@@ -58,6 +58,13 @@ struct ReportTests {
     #expect(
       problems(base + "[augment]\ncrop_scale = [1, 0.5]\n").first?.hasPrefix("r.toml:8:14: [augment] crop_scale")
         == true)
+    // What a loss has no use for is refused rather than passed over.
+    #expect(
+      problems(base + "[train]\nloss = \"binary_cross_entropy\"\nlabel_smoothing = 0.1\n").first?
+        .hasPrefix("r.toml:9:19: [train] label_smoothing") == true)
+    #expect(
+      problems(base + "[train]\nloss = \"mean_squared_error\"\nclass_weights = true\n").first?
+        .contains("class_weights") == true)
     #expect(problems("[data\n").first?.hasPrefix("r.toml:1:") == true)
     #expect(problems("", flags: [("epochs", "3")]).count == 3)
     let flags = [("train.epochs", "7"), ("optimizer.kind", "adamw"), ("horizontal-flip", "0.5")]

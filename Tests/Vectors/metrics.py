@@ -1,4 +1,5 @@
-"""Makes Tests/TrainingTests/Fixtures/metrics.json: scikit-learn's top-5 accuracy and NumPy's calibration error.
+"""Makes Tests/TrainingTests/Fixtures/metrics.json: scikit-learn's top-5 accuracy and NumPy's calibration error, and
+scikit-learn's numbers for pictures that show several classes or none.
 
 Answers come from a formula that the tests know too, with rows in which several are equal. Needs numpy and
 scikit-learn; run from the repository's root.
@@ -7,7 +8,7 @@ import json
 import os
 
 import numpy
-from sklearn.metrics import top_k_accuracy_score
+import sklearn.metrics
 from training_counter import counted
 
 PICTURES, CLASSES, BINS = 64, 12, 15
@@ -30,8 +31,38 @@ bins = [[int(b.sum()), float(confidence[b].mean()) if b.any() else 0, float(righ
         for b in inside]
 answer = {
     "labels": truth.tolist(), "accuracy": float(right.mean()),
-    "top_five": float(top_k_accuracy_score(truth, rows, k=5, labels=range(CLASSES))),
+    "top_five": float(sklearn.metrics.top_k_accuracy_score(truth, rows, k=5, labels=range(CLASSES))),
     "calibration_error": sum(n * abs(c - a) for n, c, a in bins) / PICTURES, "bins": bins,
+}
+
+PICTURES, CLASSES = 80, 6
+logits = (counted(31, PICTURES, CLASSES) * 3).astype(numpy.float32)
+logits[40:60, 2] = logits[40, 2]  # among equals the order does not decide
+rows = (1 / (1 + numpy.exp(-logits.astype(numpy.float64)))).astype(numpy.float32)
+shown = (counted(32, PICTURES, CLASSES) * 2 + logits / 3 > 0.3).astype(int)
+shown[:, 5] = 0  # a class that no picture shows
+shown[::9] = 0
+said = (rows >= 0.5).astype(int)
+metrics = sklearn.metrics
+
+
+def triple(average):
+    found = metrics.precision_recall_fscore_support(shown, said, average=average, zero_division=0)[:3]
+    return numpy.array(found, dtype=float).T.tolist()
+
+
+flat, there = rows.ravel().astype(numpy.float64), shown.ravel()
+inside = [(flat > low) & (flat <= high) for low, high in zip(edges, edges[1:])]
+answer["multi_label"] = {
+    "truths": [numpy.flatnonzero(row).tolist() for row in shown], "accuracy": metrics.accuracy_score(shown, said),
+    "hamming_loss": metrics.hamming_loss(shown, said), "classes": triple(None),
+    "log_loss": float(numpy.mean([metrics.log_loss(shown[:, c], rows[:, c].astype(numpy.float64), labels=[0, 1])
+                                  for c in range(CLASSES)])),
+    "means": [triple("macro"), triple("micro")],
+    "average_precision": metrics.average_precision_score(shown, rows, average=None).tolist(),
+    "mean_average_precision": float(metrics.average_precision_score(shown, rows, average="macro")),
+    "decisions": [m.ravel().tolist() for m in metrics.multilabel_confusion_matrix(shown, said)],
+    "calibration_error": float(sum(abs(flat[b].mean() - there[b].mean()) * b.sum() for b in inside if b.any()) / flat.size),
 }
 path = "Tests/TrainingTests/Fixtures/metrics.json"
 with open(path, "w") as file:

@@ -7,8 +7,7 @@ package final class CompiledNetwork: Sendable {
   package let inputShape: Shape
   /// How many numbers the network answers an image with.
   package let outputCount: Int
-  /// Whether the answers are probabilities already.
-  package let endsInSoftmax: Bool
+  package let answerKind: AnswerKind
   let steps: [Step]
   /// The convolutions that several algorithms may compute, in their order, each kind once.
   package let problems: [ConvolutionProblem]
@@ -41,11 +40,7 @@ package final class CompiledNetwork: Sendable {
     values = drafts.values
     outputValue = drafts.outputValue
     outputCount = drafts.values[drafts.outputValue].shape.countPerImage
-    if case .softmax = drafts.steps.last(where: { $0.output == drafts.outputValue })?.operation {
-      endsInSoftmax = true
-    } else {
-      endsInSoftmax = false
-    }
+    answerKind = graph.answerKind
   }
 
   package var weightBytes: Int { steps.reduce(0) { $0 + $1.kernel.weightBytes } }

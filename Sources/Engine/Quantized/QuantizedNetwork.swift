@@ -6,8 +6,7 @@ package final class QuantizedNetwork: Sendable {
   package let inputShape: Shape
   /// How many numbers the network answers an image with.
   package let outputCount: Int
-  /// Whether the answers are probabilities already.
-  package let endsInSoftmax: Bool
+  package let answerKind: AnswerKind
   let steps: [QuantizedStep]
   /// By number; 0 is the picture as floats.
   let values: [QuantizedValue]
@@ -33,7 +32,7 @@ package final class QuantizedNetwork: Sendable {
     values = builder.values
     outputValue = builder.outputValue
     outputCount = builder.values[builder.outputValue].shape.countPerImage
-    if case .softmax = builder.steps.last?.kernel { endsInSoftmax = true } else { endsInSoftmax = false }
+    answerKind = graph.answerKind
     weights = ByteMemory(builder.bytes)
     factors = FloatMemory(builder.floats, paddedTo: builder.floats.count + 64)
   }

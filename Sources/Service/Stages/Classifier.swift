@@ -235,7 +235,7 @@ extension LoadedModel {
   /// The best labels of one row of the network's answers.
   func predictions(of scores: ArraySlice<Float>) -> [ResultRecord.Prediction] {
     let top = scores.withUnsafeBufferPointer {
-      Scores.topK($0, settings.topK, areProbabilities: network.endsInSoftmax)
+      Scores.topK($0, settings.topK, network.answerKind)
     }
     return top.enumerated().map { rank, score in
       ResultRecord.Prediction(

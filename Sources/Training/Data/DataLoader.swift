@@ -9,8 +9,8 @@ package final class TrainingBatch: @unchecked Sendable {
   package let images: UnsafeMutableBufferPointer<Float>
   package fileprivate(set) var count = 0
   package fileprivate(set) var targets = Targets.classes([])
-  /// The class of each picture, before mixing.
-  package fileprivate(set) var labels: [Int] = []
+  /// What each picture shows, before mixing.
+  package fileprivate(set) var truths: [Dataset.Truth] = []
   /// Which samples of the data set they are.
   package fileprivate(set) var samples: [Int] = []
   /// What could not be read; the batch is smaller by these.
@@ -33,7 +33,8 @@ package struct LoaderSettings: Sendable {
   package var isShuffled = true
   /// Leave out a last batch that is not full.
   package var dropsLast = false
-  /// Draw each class equally often, with replacement; an epoch keeps its length.
+  /// Draw a picture of each class equally often, with replacement; an epoch keeps its length. Pictures of no class are drawn as
+  /// if they were one.
   package var isBalanced = false
   package var workers = 1
   /// Batches that are ready or being made; bounds the memory.
@@ -73,8 +74,12 @@ package final class DataLoader: @unchecked Sendable {
     var order = Array(dataset.samples.indices)
     var generator = KeyedGenerator(seed: settings.seed, .order, epoch: epoch)
     if settings.isBalanced {
-      let classes = dataset.classes.indices.map { label in order.filter { dataset.samples[$0].label == label } }
-        .filter { !$0.isEmpty }
+      var members = [[Int]](repeating: [], count: dataset.classes.count + 1)
+      for index in order {
+        let own = dataset.samples[index].truth.classes
+        for label in own.isEmpty ? [dataset.classes.count] : own { members[label].append(index) }
+      }
+      let classes = members.filter { !$0.isEmpty }
       order = order.map { _ in
         let own = classes[generator.below(classes.count)]
         return own[generator.below(own.count)]
@@ -93,7 +98,7 @@ package final class DataLoader: @unchecked Sendable {
   fileprivate func fill(
     _ batch: TrainingBatch, epoch: Int, number: Int, positions: [Int], reader: PictureReader, augmenter: Augmenter
   ) {
-    (batch.count, batch.labels, batch.samples, batch.unreadable) = (0, [], [], [])
+    (batch.count, batch.truths, batch.samples, batch.unreadable) = (0, [], [], [])
     let size = preprocessing.outputCount
     let span = zip(preprocessing.mean, preprocessing.std).map { mean, std in
       Float(-mean / std)...Float((255 * preprocessing.scale - mean) / std)
@@ -108,14 +113,14 @@ package final class DataLoader: @unchecked Sendable {
         let target = base + batch.count * size
         normalise(picture, to: target)
         augmenter.disturb(target, channels: picture.channels, span: span, &generator)
-        batch.labels.append(sample.label)
+        batch.truths.append(sample.truth)
         batch.samples.append(index)
         batch.count += 1
       } catch {
         batch.unreadable.append(error)
       }
     }
-    batch.targets = .classes(batch.labels)
+    batch.targets = Targets(batch.truths, classes: dataset.classes.count)
     if settings.augmentation.mixupAlpha > 0, batch.count > 0 { mix(batch, epoch: epoch, number: number) }
   }
 
@@ -155,8 +160,8 @@ package final class DataLoader: @unchecked Sendable {
       for i in 0..<size {
         batch.images[n * size + i] = part * before[n * size + i] + (1 - part) * before[other * size + i]
       }
-      rows[n * classes + batch.labels[n]] += part
-      rows[n * classes + batch.labels[other]] += 1 - part
+      for label in batch.truths[n].classes { rows[n * classes + label] += part }
+      for label in batch.truths[other].classes { rows[n * classes + label] += 1 - part }
     }
     batch.targets = .rows(rows)
   }

@@ -9,15 +9,31 @@ package struct Dataset: Sendable {
     case packed(Int)
   }
 
+  /// What a picture shows, as indices into `classes`.
+  package enum Truth: Hashable, Sendable {
+    /// This class and no other.
+    case one(Int)
+    /// Each of these, ascending, and none of the others; may be empty.
+    case several([Int])
+
+    package var classes: [Int] {
+      switch self {
+      case .one(let label): [label]
+      case .several(let labels): labels
+      }
+    }
+  }
+
   package struct Sample: Sendable {
     package let place: Place
-    /// Its class, an index into `classes`.
-    package let label: Int
+    package let truth: Truth
 
-    package init(place: Place, label: Int) {
+    package init(place: Place, truth: Truth) {
       self.place = place
-      self.label = label
+      self.truth = truth
     }
+
+    package init(place: Place, label: Int) { self.init(place: place, truth: .one(label)) }
   }
 
   /// In the order of the network's outputs.
@@ -35,8 +51,16 @@ package struct Dataset: Sendable {
   /// How many samples each class has.
   package var counts: [Int] {
     var counts = [Int](repeating: 0, count: classes.count)
-    for sample in samples { counts[sample.label] += 1 }
+    for sample in samples { for label in sample.truth.classes { counts[label] += 1 } }
     return counts
+  }
+
+  /// Whether a picture may show several classes, or none.
+  package var isMultiLabel: Bool { samples.contains { if case .several = $0.truth { true } else { false } } }
+
+  /// For people: the names of what a picture shows.
+  package func names(of truth: Truth) -> String {
+    truth.classes.isEmpty ? "none" : truth.classes.map { classes[$0] }.joined(separator: "; ")
   }
 
   /// For people: the file, or the number within its packed file.
@@ -49,22 +73,6 @@ package struct Dataset: Sendable {
 
   /// The same classes with some of the samples.
   package func with(samples: [Sample]) -> Dataset { Dataset(classes: classes, samples: samples, packed: packed) }
-
-  /// Takes about `ratio` of each class aside, chosen by the seed; at least one of a class that has two.
-  package func split(ratio: Double, seed: UInt64) -> (kept: Dataset, aside: Dataset) {
-    var kept: [Sample] = []
-    var aside: [Sample] = []
-    for label in classes.indices {
-      var own = samples.filter { $0.label == label }
-      var generator = KeyedGenerator(seed: seed, .split, index: label)
-      generator.shuffle(&own)
-      var count = Int((Double(own.count) * ratio).rounded())
-      if ratio > 0, ratio < 1, own.count > 1 { count = min(own.count - 1, max(1, count)) }
-      aside += own.prefix(count)
-      kept += own.dropFirst(count)
-    }
-    return (with(samples: kept), with(samples: aside))
-  }
 }
 
 /// Pictures of one size in memory: rows top down, samples interleaved.

@@ -57,7 +57,7 @@ package struct DatasetCheck: Sendable {
   package init(_ parts: [Part], tell: (_ done: Int, _ of: Int) -> Void = { _, _ in }) {
     self.parts = parts
     var unreadable: [UnreadablePicture] = []
-    var seen: [String: [(part: String, name: String, label: Int, title: String)]] = [:]
+    var seen: [String: [(part: String, name: String, truth: Dataset.Truth, title: String)]] = [:]
     let total = parts.reduce(0) { $0 + $1.dataset.samples.count }
     var done = 0
     for part in parts {
@@ -66,8 +66,8 @@ package struct DatasetCheck: Sendable {
         let name = part.dataset.name(of: sample)
         do throws(UnreadablePicture) {
           let picture = try reader.picture(of: sample, isResized: false)
-          let title = "\(part.name): \(name) (\(part.dataset.classes[sample.label]))"
-          seen[Self.digest(picture), default: []].append((part.name, name, sample.label, title))
+          let title = "\(part.name): \(name) (\(part.dataset.names(of: sample.truth)))"
+          seen[Self.digest(picture), default: []].append((part.name, name, sample.truth, title))
         } catch {
           unreadable.append(error)
         }
@@ -79,7 +79,7 @@ package struct DatasetCheck: Sendable {
     twins = seen.values.filter { $0.count > 1 }.map { members in
       Twins(
         members: members.map(\.title), isLeak: Set(members.map(\.part)).count > 1,
-        isContradiction: Set(members.map(\.label)).count > 1)
+        isContradiction: Set(members.map(\.truth)).count > 1)
     }.sorted { ($0.members.first ?? "") < ($1.members.first ?? "") }
   }
 

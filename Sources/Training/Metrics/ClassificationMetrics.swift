@@ -1,4 +1,3 @@
-package import Engine
 internal import Glibc
 
 /// How well a classifier answers: scikit-learn's numbers, from each picture's answers and its true class.
@@ -22,12 +21,13 @@ package struct ClassificationMetrics: Sendable {
   package let classes: [String]
   package let count: Int
   package let accuracy: Double
-  /// The share of pictures whose class is among the five largest answers (all, if there are fewer classes).
-  package let topFive: Double
+  /// The share of pictures whose class is among the five largest answers (all, if there are fewer classes); nil where a
+  /// picture may show several.
+  package let topFive: Double?
   package let perClass: [PerClass]
-  /// Row: the true class; column: the answer.
+  /// Row: the true class; column: the answer. Empty where a picture may show several.
   package let confusion: [[Int]]
-  /// Mean over the classes that occur in truth or answers.
+  /// Mean over the classes that occur in truth or answers; where a picture may show several, over all.
   package let macro: PerClass
   /// Over all decisions; for one answer a picture all three are the accuracy.
   package let micro: PerClass
@@ -36,6 +36,19 @@ package struct ClassificationMetrics: Sendable {
   package let calibration: [CalibrationBin]
   /// The mean cross-entropy.
   package let logLoss: Double
+  /// Nil where a picture shows one class.
+  package let multiLabel: MultiLabel?
+
+  init(
+    classes: [String], count: Int, accuracy: Double, topFive: Double? = nil, perClass: [PerClass],
+    confusion: [[Int]] = [], macro: PerClass, micro: PerClass, bins: CalibrationBins, logLoss: Double,
+    multiLabel: MultiLabel? = nil
+  ) {
+    (self.classes, self.count, self.accuracy, self.topFive) = (classes, count, accuracy, topFive)
+    (self.perClass, self.confusion, self.macro, self.micro) = (perClass, confusion, macro, micro)
+    (calibration, calibrationError) = (bins.means, bins.error)
+    (self.logLoss, self.multiLabel) = (logLoss, multiLabel)
+  }
 
   /// - Parameters:
   ///   - probabilities: a row a picture, each summing to 1.
@@ -44,12 +57,10 @@ package struct ClassificationMetrics: Sendable {
   package init(probabilities: [Float], labels: [Int], classes: [String]) {
     let width = classes.count
     precondition(probabilities.count == labels.count * width, "a row a picture")
-    self.classes = classes
-    count = labels.count
     var confusion = [[Int]](repeating: [Int](repeating: 0, count: width), count: width)
     var amongFive = 0
     var losses = 0.0
-    var bins = [(sum: Double, right: Int, count: Int)](repeating: (0, 0, 0), count: 15)
+    var bins = CalibrationBins()
     for (n, label) in labels.enumerated() {
       let row = probabilities[(n * width)..<((n + 1) * width)]
       let answer = Self.largest(row)
@@ -59,19 +70,11 @@ package struct ClassificationMetrics: Sendable {
       let above = row.indices.filter { row[$0] > own || row[$0] == own && $0 > n * width + label }.count
       if above < 5 { amongFive += 1 }
       losses -= log(max(Double(own), Double(Float.ulpOfOne)))
-      let confidence = Double(row[n * width + answer])
-      let bin = min(14, max(0, Int((confidence * 15).rounded(.up)) - 1))
-      bins[bin].sum += confidence
-      bins[bin].right += answer == label ? 1 : 0
-      bins[bin].count += 1
+      bins.add(Double(row[n * width + answer]), isRight: answer == label)
     }
-    self.confusion = confusion
     let total = Double(max(1, labels.count))
-    let right = confusion.indices.reduce(0) { $0 + confusion[$1][$1] }
-    accuracy = Double(right) / total
-    topFive = Double(amongFive) / total
-    logLoss = losses / total
-    perClass = confusion.indices.map { c in
+    let accuracy = Double(confusion.indices.reduce(0) { $0 + confusion[$1][$1] }) / total
+    let rows = confusion.indices.map { c in
       let answered = confusion.reduce(0) { $0 + $1[c] }
       let support = confusion[c].reduce(0, +)
       let precision = answered > 0 ? Double(confusion[c][c]) / Double(answered) : 0
@@ -80,20 +83,15 @@ package struct ClassificationMetrics: Sendable {
       return PerClass(precision: precision, recall: recall, f1: f1, support: support)
     }
     let present = confusion.indices.filter { c in confusion[c].contains { $0 > 0 } || confusion.contains { $0[c] > 0 } }
-    let rows = perClass
     func mean(_ number: (PerClass) -> Double) -> Double {
       present.reduce(0) { $0 + number(rows[$1]) } / Double(max(1, present.count))
     }
-    macro = PerClass(
-      precision: mean(\.precision), recall: mean(\.recall), f1: mean(\.f1), support: labels.count)
-    micro = PerClass(precision: accuracy, recall: accuracy, f1: accuracy, support: labels.count)
-    calibration = bins.map { bin in
-      let n = Double(max(1, bin.count))
-      return CalibrationBin(confidence: bin.sum / n, accuracy: Double(bin.right) / n, count: bin.count)
-    }
-    calibrationError = calibration.reduce(0) {
-      $0 + ($1.confidence - $1.accuracy).magnitude * Double($1.count) / total
-    }
+    self.init(
+      classes: classes, count: labels.count, accuracy: accuracy, topFive: Double(amongFive) / total, perClass: rows,
+      confusion: confusion,
+      macro: PerClass(precision: mean(\.precision), recall: mean(\.recall), f1: mean(\.f1), support: labels.count),
+      micro: PerClass(precision: accuracy, recall: accuracy, f1: accuracy, support: labels.count), bins: bins,
+      logLoss: losses / total)
   }
 
   /// The first of the largest numbers, counted from the row's start.
@@ -114,27 +112,30 @@ package struct ClassificationMetrics: Sendable {
     }
     return result
   }
+}
 
-  package var json: JSON {
-    func number(_ value: Double) -> JSON { value.isFinite ? JSON(.number("\(value)")) : .null }
-    func object(_ name: String, _ row: PerClass) -> JSON {
-      .object([
-        "class": .string(name), "precision": number(row.precision), "recall": number(row.recall), "f1": number(row.f1),
-        "support": .integer(row.support),
-      ])
+/// Fifteen equal bins of how sure answers were.
+struct CalibrationBins {
+  private var bins = [(sum: Double, right: Int, count: Int)](repeating: (0, 0, 0), count: 15)
+
+  mutating func add(_ confidence: Double, isRight: Bool) {
+    let bin = min(14, max(0, Int((confidence * 15).rounded(.up)) - 1))
+    bins[bin].sum += confidence
+    bins[bin].right += isRight ? 1 : 0
+    bins[bin].count += 1
+  }
+
+  var means: [ClassificationMetrics.CalibrationBin] {
+    bins.map { bin in
+      let n = Double(max(1, bin.count))
+      return ClassificationMetrics.CalibrationBin(
+        confidence: bin.sum / n, accuracy: Double(bin.right) / n, count: bin.count)
     }
-    return .object([
-      "images": .integer(count), "accuracy": number(accuracy), "top_5_accuracy": number(topFive),
-      "log_loss": number(logLoss), "expected_calibration_error": number(calibrationError),
-      "macro": object("macro", macro), "micro": object("micro", micro),
-      "classes": .array(zip(classes, perClass).map { object($0, $1) }),
-      "confusion": .array(confusion.map { .array($0.map { .integer($0) }) }),
-      "calibration": .array(
-        calibration.map {
-          .object([
-            "confidence": number($0.confidence), "accuracy": number($0.accuracy), "count": .integer($0.count),
-          ])
-        }),
-    ])
+  }
+
+  /// The mean distance of the two, weighed by the answers.
+  var error: Double {
+    let total = Double(max(1, bins.reduce(0) { $0 + $1.count }))
+    return means.reduce(0) { $0 + ($1.confidence - $1.accuracy).magnitude * Double($1.count) / total }
   }
 }

@@ -6,6 +6,33 @@ package enum Targets: Sendable {
   case classes([Int])
   /// A row of numbers an image: probabilities of the classes (mixup), labels of 0 and 1, or values to be met.
   case rows([Float])
+
+  /// Class numbers where each picture shows one, rows of 0 and 1 where one may show several.
+  package init(_ truths: [Dataset.Truth], classes: Int) {
+    var numbers: [Int] = []
+    for truth in truths { if case .one(let label) = truth { numbers.append(label) } }
+    self = .classes(numbers)
+    guard numbers.count < truths.count else { return }
+    var rows = [Float](repeating: 0, count: truths.count * classes)
+    for (n, truth) in truths.enumerated() { for label in truth.classes { rows[n * classes + label] = 1 } }
+    self = .rows(rows)
+  }
+}
+
+/// How a network's answers to a picture are read.
+package enum Decision: Sendable {
+  /// The class with the largest answer.
+  case largest
+  /// Each class whose answer reaches this.
+  case from(Float)
+
+  /// The classes that a row of answers stands for, ascending.
+  package func classes(in row: UnsafeBufferPointer<Float>) -> [Int] {
+    switch self {
+    case .largest: row.indices.max { row[$0] < row[$1] }.map { [$0] } ?? []
+    case .from(let least): row.indices.filter { row[$0] >= least }
+    }
+  }
 }
 
 /// How wrong a network's answers are, as PyTorch's losses of the same names measure it with `reduction="mean"`.
@@ -14,7 +41,7 @@ package enum Loss: Sendable {
   case crossEntropy(classWeights: [Float]?, labelSmoothing: Float)
   /// `BCEWithLogitsLoss`: each class is a question of its own; positive examples may weigh more.
   case binaryCrossEntropy(positiveWeights: [Float]?)
-  /// `NLLLoss` of log-probabilities.
+  /// `NLLLoss`; the answers are log-probabilities.
   case negativeLogLikelihood(classWeights: [Float]?)
   /// `MSELoss`.
   case meanSquaredError

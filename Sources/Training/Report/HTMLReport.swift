@@ -20,12 +20,14 @@ struct HTMLReport {
     var parts = [
       "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Evaluation</title><style>\(Self.style)</style>",
       "<h1>Evaluation</h1><p>\(Self.escaped(evaluation.modelPath))<br><small>\(evaluation.digest)</small></p>",
-      "<p><span class=num>\(Self.percent(m.accuracy))</span>of \(m.count) pictures right · "
-        + "among the first five \(Self.percent(m.topFive)) · macro F1 \(Self.percent(m.macro.f1)) · "
-        + "log loss \(Self.short(m.logLoss)) · calibration error \(Self.percent(m.calibrationError))</p>",
+      "<p><span class=num>\(Self.percent(m.accuracy))</span>of \(m.count) pictures right · \(headline)macro F1 "
+        + "\(Self.percent(m.macro.f1)) · log loss \(Self.short(m.logLoss)) · calibration error "
+        + "\(Self.percent(m.calibrationError))</p>",
     ]
     if !history.isEmpty { parts += ["<h2>Curves</h2>", TrainingCurves(history).svg] }
-    parts += ["<h2>Classes</h2>", classTable, "<h2>Confusion</h2>", confusionPlot, "<h2>Calibration</h2>", calibration]
+    parts += ["<h2>Classes</h2>", classTable]
+    if m.multiLabel == nil { parts += ["<h2>Confusion</h2>", confusionPlot] }
+    parts += ["<h2>Calibration</h2>", calibration]
     if !evaluation.mistakes.isEmpty { parts += ["<h2>Worst mistakes</h2>", mistakes] }
     if !evaluation.unreadable.isEmpty {
       parts.append("<h2>Left out</h2><ul>")
@@ -35,13 +37,31 @@ struct HTMLReport {
     return parts.joined(separator: "\n") + "\n"
   }
 
+  private var headline: String {
+    let m = evaluation.metrics
+    if let topFive = m.topFive { return "among the first five \(Self.percent(topFive)) · " }
+    guard let more = m.multiLabel else { return "" }
+    return "in every class · mean average precision \(Self.percent(more.meanAveragePrecision)) · wrong decisions "
+      + "\(Self.percent(more.hammingLoss)) · "
+  }
+
   private var classTable: String {
     let m = evaluation.metrics
-    let rows = zip(m.classes, m.perClass).map { name, row in
-      "<tr><td>\(Self.escaped(name))<td>\(Self.percent(row.precision))<td>\(Self.percent(row.recall))"
+    let rows = m.classes.indices.map { c in
+      let row = m.perClass[c]
+      var text =
+        "<tr><td>\(Self.escaped(m.classes[c]))<td>\(Self.percent(row.precision))<td>\(Self.percent(row.recall))"
         + "<td>\(Self.percent(row.f1))<td>\(row.support)"
+      if let more = m.multiLabel {
+        let decisions = more.decisions[c]
+        text += "<td>\(Self.percent(more.averagePrecision[c]))<td>\(decisions.truePositives)"
+        text += "<td>\(decisions.falsePositives)<td>\(decisions.falseNegatives)<td>\(decisions.trueNegatives)"
+      }
+      return text
     }
-    return "<table><tr><th>class<th>precision<th>recall<th>F1<th>pictures\(rows.joined())</table>"
+    let more = "<th>average precision<th>found<th>wrongly said<th>missed<th>rightly not said"
+    return "<table><tr><th>class<th>precision<th>recall<th>F1<th>pictures\(m.multiLabel == nil ? "" : more)"
+      + "\(rows.joined())</table>"
   }
 
   private var confusionPlot: String {

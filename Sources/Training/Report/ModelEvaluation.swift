@@ -48,21 +48,27 @@ package struct ModelEvaluation {
     }
     let labels = file.labels.isEmpty ? (0..<evaluator.classes).map { "\($0)" } : file.labels
     let matched = try Self.matched(dataset, labels, modelPath)
+    guard !dataset.isMultiLabel || file.graph.answerKind == .independent else {
+      throw .settings(
+        reason: "\(modelPath) answers with one class, and the pictures show several or none; a network that was trained with "
+          + "binary_cross_entropy answers for each class")
+    }
     var settings = LoaderSettings()
     (settings.batchSize, settings.isShuffled, settings.workers) = (batch, false, threads)
     let loader = DataLoader(matched, preprocessing: preprocessing, settings: settings)
     let outcome = evaluator.evaluate(loader, loss: .crossEntropy(classWeights: nil, labelSmoothing: 0), stop: stop)
     if stop.isAsked { throw .stopped }
-    guard !outcome.labels.isEmpty else { throw .unreadable("the data to test by", count: dataset.samples.count) }
-    var isProbability = false
-    if let last = file.graph.nodes.first(where: { $0.name == file.graph.outputName }), case .softmax = last.operation {
-      isProbability = true
-    }
+    guard !outcome.truths.isEmpty else { throw .unreadable("the data to test by", count: dataset.samples.count) }
+    let kind = file.graph.answerKind
     let probabilities =
-      isProbability ? outcome.answers : ClassificationMetrics.softmax(outcome.answers, classes: evaluator.classes)
-    metrics = ClassificationMetrics(probabilities: probabilities, labels: outcome.labels, classes: labels)
+      kind == .scores ? ClassificationMetrics.softmax(outcome.answers, classes: evaluator.classes) : outcome.answers
+    let truths = outcome.truths.map(\.classes)
+    metrics =
+      kind == .independent
+      ? ClassificationMetrics(probabilities: probabilities, truths: truths, classes: labels)
+      : ClassificationMetrics(probabilities: probabilities, labels: truths.map { $0[0] }, classes: labels)
     mistakes = Self.worst(
-      probabilities, outcome, matched, preprocessing, labels, count: shownMistakes)
+      probabilities, kind == .independent ? .from(0.5) : .largest, outcome, matched, preprocessing, count: shownMistakes)
     unreadable = outcome.unreadable
     digest = file.digest
     self.modelPath = modelPath
@@ -78,25 +84,42 @@ package struct ModelEvaluation {
     let isNumbered = dataset.classes == dataset.classes.indices.map { "\($0)" }
     var samples: [Dataset.Sample] = []
     for sample in dataset.samples {
-      let name = dataset.classes[sample.label]
-      guard let label = isNumbered && sample.label < labels.count ? sample.label : labels.firstIndex(of: name) else {
-        throw .settings(reason: "\(modelPath) has no class '\(name)'; it has \(labels.joined(separator: ", "))")
+      var own: [Int] = []
+      for number in sample.truth.classes {
+        let name = dataset.classes[number]
+        guard let label = isNumbered && number < labels.count ? number : labels.firstIndex(of: name) else {
+          throw .settings(reason: "\(modelPath) has no class '\(name)'; it has \(labels.joined(separator: ", "))")
+        }
+        own.append(label)
       }
-      samples.append(Dataset.Sample(place: sample.place, label: label))
+      if case .one = sample.truth {
+        samples.append(Dataset.Sample(place: sample.place, label: own[0]))
+      } else {
+        samples.append(Dataset.Sample(place: sample.place, truth: .several(own.sorted())))
+      }
     }
     return Dataset(classes: labels, samples: samples, packed: dataset.packed)
   }
 
+  /// Wrong answers, the surest first: by the largest probability that speaks for a class which is not there, or against one
+  /// which is.
   private static func worst(
-    _ probabilities: [Float], _ outcome: Evaluator.Outcome, _ dataset: Dataset, _ preprocessing: Preprocessing,
-    _ labels: [String], count: Int
+    _ probabilities: [Float], _ decision: Decision, _ outcome: Evaluator.Outcome, _ dataset: Dataset,
+    _ preprocessing: Preprocessing, count: Int
   ) -> [Mistake] {
-    let width = labels.count
-    var wrong: [(row: Int, answer: Int, confidence: Float)] = []
-    for (n, label) in outcome.labels.enumerated() {
-      let row = probabilities[(n * width)..<((n + 1) * width)]
-      guard let best = row.indices.max(by: { row[$0] < row[$1] }), best - n * width != label else { continue }
-      wrong.append((n, best - n * width, row[best]))
+    let width = dataset.classes.count
+    var wrong: [(row: Int, answer: [Int], confidence: Float)] = []
+    probabilities.withUnsafeBufferPointer { all in
+      for (n, truth) in outcome.truths.enumerated() {
+        let row = UnsafeBufferPointer(rebasing: all[(n * width)..<((n + 1) * width)])
+        let (answer, wanted) = (decision.classes(in: row), truth.classes)
+        guard answer != wanted else { continue }
+        var confidence = answer.filter { !wanted.contains($0) }.map { row[$0] }.max() ?? 0
+        if case .from = decision {
+          confidence = wanted.filter { !answer.contains($0) }.reduce(confidence) { max($0, 1 - row[$1]) }
+        }
+        wrong.append((n, answer, confidence))
+      }
     }
     wrong.sort { ($0.confidence, $1.row) > ($1.confidence, $0.row) }
     let reader = PictureReader(dataset, preprocessing: preprocessing)
@@ -107,8 +130,8 @@ package struct ModelEvaluation {
           width: picture.width, height: picture.height, channels: picture.channels, samples: picture.samples)
       else { return nil }
       return Mistake(
-        name: dataset.name(of: sample), truth: labels[outcome.labels[row]], answer: labels[answer],
-        confidence: Double(confidence), thumbnail: png)
+        name: dataset.name(of: sample), truth: dataset.names(of: sample.truth),
+        answer: dataset.names(of: .several(answer)), confidence: Double(confidence), thumbnail: png)
     }
   }
 

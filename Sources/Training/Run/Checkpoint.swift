@@ -19,7 +19,8 @@ struct Checkpoint {
   var seconds = 0.0
   var plateau = PlateauState()
   var stopping: (best: Double, waited: Int)?
-  var bestAccuracy = -1.0
+  /// What the model that is written came to.
+  var bestScore = -Double.infinity
   var history: [EpochRecord] = []
   var fingerprint = ""
   var tensors: [(name: String, values: [Float])] = []
@@ -46,7 +47,7 @@ struct Checkpoint {
       (
         "numbers",
         [
-          lossSum, seconds, plateau.factor, plateau.best, bestAccuracy, stopping?.best ?? .infinity,
+          lossSum, seconds, plateau.factor, plateau.best, bestScore, stopping?.best ?? .infinity,
         ].map { String($0.bitPattern, radix: 16) }.joined(separator: " ")
       ), ("waited", "\(plateau.waited) \(stopping?.waited ?? 0)"),
       ("parameter_steps", parameterSteps.map { "\($0)" }.joined(separator: " ")),
@@ -97,7 +98,7 @@ struct Checkpoint {
       throw JSON.Fault(offset: 8, reason: "the counters are damaged")
     }
     (epoch, batch, step, right, seen) = (counters[0], counters[1], counters[2], counters[3], counters[4])
-    (lossSum, seconds, bestAccuracy) = (numbers[0], numbers[1], numbers[4])
+    (lossSum, seconds, bestScore) = (numbers[0], numbers[1], numbers[4])
     (plateau.factor, plateau.best, plateau.waited) = (numbers[2], numbers[3], waited[0])
     stopping = (numbers[5], waited[1])
     parameterSteps = (texts["parameter_steps"] ?? "").split(separator: " ").compactMap { Int($0) }

@@ -58,20 +58,22 @@ package final class Evaluator {
     package var loss = 0.0
     /// A row of answers a picture.
     package var answers: [Float] = []
-    package var labels: [Int] = []
+    package var truths: [Dataset.Truth] = []
     /// Which sample of the data set each row is.
     package var samples: [Int] = []
     package var unreadable: [UnreadablePicture] = []
     package let classes: Int
 
-    /// The share of pictures whose largest answer is their class.
-    package var accuracy: Double {
-      guard !labels.isEmpty else { return 0 }
-      let right = labels.indices.filter { n in
-        let row = answers[(n * classes)..<((n + 1) * classes)]
-        return row.indices.max { row[$0] < row[$1] }.map { $0 - n * classes } == labels[n]
+    /// The share of pictures whose answers say what they show, and nothing else.
+    package func accuracy(_ decision: Decision) -> Double {
+      guard !truths.isEmpty else { return 0 }
+      let right = answers.withUnsafeBufferPointer { answers in
+        truths.indices.filter { n in
+          decision.classes(in: UnsafeBufferPointer(rebasing: answers[(n * classes)..<((n + 1) * classes)]))
+            == truths[n].classes
+        }
       }
-      return Double(right.count) / Double(labels.count)
+      return Double(right.count) / Double(truths.count)
     }
   }
 
@@ -84,19 +86,19 @@ package final class Evaluator {
       if batch.count > 0 {
         let part = rows.withUnsafeBufferPointer { rows in
           rows.baseAddress.map {
-            loss.evaluate(answers: $0, targets: .classes(batch.labels), count: batch.count, classes: classes)
+            loss.evaluate(answers: $0, targets: Targets(batch.truths, classes: classes), count: batch.count, classes: classes)
           }
         }
         outcome.loss += (part ?? 0) * Double(batch.count)
       }
       outcome.answers += rows
-      outcome.labels += batch.labels
+      outcome.truths += batch.truths
       outcome.samples += batch.samples
       outcome.unreadable += batch.unreadable
       batches.recycle(batch)
       if stop.isAsked { break }
     }
-    outcome.loss /= Double(max(1, outcome.labels.count))
+    outcome.loss /= Double(max(1, outcome.truths.count))
     return outcome
   }
 }

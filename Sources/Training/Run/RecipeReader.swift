@@ -227,8 +227,16 @@ private struct RecipeReader {
     train.seed = t.integer("seed", default: train.seed, in: 0...Int(Int32.max))
     train.threads = t.integer("threads", default: train.threads, in: 1...64)
     train.loss = t.choice("loss", default: train.loss)
+    let smoothingPlace = t.place(of: "label_smoothing")
     train.labelSmoothing = t.number("label_smoothing", default: 0, in: 0...0.99)
+    if train.labelSmoothing > 0, train.loss != .crossEntropy {
+      t.problem(smoothingPlace, "[train] label_smoothing goes with loss = \"cross_entropy\" alone")
+    }
+    let weightsPlace = t.place(of: "class_weights")
     train.weighsClasses = t.boolean("class_weights", default: false)
+    if train.weighsClasses, train.loss == .meanSquaredError {
+      t.problem(weightsPlace, "[train] class_weights does not go with loss = \"mean_squared_error\"")
+    }
     train.isBalanced = t.boolean("balanced", default: false)
     train.dropsLast = t.boolean("drop_last", default: false)
     train.drops = t.boolean("dropout", default: true)

@@ -18,7 +18,7 @@ package struct StartingModel {
     do throws(EngineError) {
       if model.weights.hasSuffix(".swiftweights") {
         let file = try WeightsFile.open(path: model.weights)
-        graph = try Self.resized(file.graph, model).replacingClassifier(classes: classes)
+        graph = try Self.resized(file.graph.endingInScores(), model).replacingClassifier(classes: classes)
         let source = TransferSource(old: file, graph: graph, seed: seed, fresh: nil)
         weights = try TrainedWeights(graph: graph, from: source)
         replaced = try source.replaced()

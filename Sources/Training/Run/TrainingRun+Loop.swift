@@ -121,9 +121,9 @@ extension TrainingRun {
   private func count(_ batch: TrainingBatch, _ loss: Double) {
     state.lossSum += loss * Double(batch.count)
     state.seen += batch.count
-    for (n, label) in batch.labels.enumerated() {
+    for (n, truth) in batch.truths.enumerated() {
       let row = UnsafeBufferPointer(start: plan.output + n * plan.outputCount, count: plan.outputCount)
-      if row.indices.max(by: { row[$0] < row[$1] }) == label { state.right += 1 }
+      if decision.classes(in: row) == truth.classes { state.right += 1 }
     }
   }
 
@@ -162,15 +162,15 @@ extension TrainingRun {
       let outcome = try evaluate(validationLoader, stop)
       if stop.isAsked { return nil }
       try report(outcome.unreadable, tell)
-      guard !outcome.labels.isEmpty else {
+      guard !outcome.truths.isEmpty else {
         throw .unreadable(recipe.data.validationPath ?? recipe.data.train, count: outcome.unreadable.count)
       }
-      (record.validationLoss, record.validationAccuracy) = (outcome.loss, outcome.accuracy)
+      (record.validationLoss, record.validationAccuracy) = (outcome.loss, outcome.accuracy(decision))
     }
     recipe.schedule.schedule.update(&state.plateau, loss: record.validationLoss ?? record.trainLoss)
-    let accuracy = record.validationAccuracy ?? record.trainAccuracy
-    if accuracy >= state.bestAccuracy {
-      state.bestAccuracy = accuracy
+    let score = score(record)
+    if score >= state.bestScore {
+      state.bestScore = score
       try writeModel(record)
     }
     try log(record)
@@ -178,6 +178,14 @@ extension TrainingRun {
     state.epoch += 1
     (state.batch, state.lossSum, state.right, state.seen, state.seconds) = (0, 0, 0, 0, 0)
     return record
+  }
+
+  /// The larger the better: accuracy, or the loss where pictures of many classes are seldom right in all of them.
+  private func score(_ record: EpochRecord) -> Double {
+    switch decision {
+    case .largest: record.validationAccuracy ?? record.trainAccuracy
+    case .from: -(record.validationLoss ?? record.trainLoss)
+    }
   }
 
   private func evaluate(_ loader: DataLoader, _ stop: StopRequest) throws(TrainingError) -> Evaluator.Outcome {
@@ -193,7 +201,7 @@ extension TrainingRun {
   private func writeModel(_ record: EpochRecord) throws(TrainingError) {
     do throws(EngineError) {
       try ModelWriter.write(
-        to: String(decoding: modelPath.bytes, as: UTF8.self), graph: start.graph, weights: servedWeights,
+        to: String(decoding: modelPath.bytes, as: UTF8.self), graph: servedGraph, weights: servedWeights,
         labels: training.classes, preprocessing: preprocessing, provenance: "\(provenance), epoch \(record.epoch)")
     } catch {
       throw .engine(error)

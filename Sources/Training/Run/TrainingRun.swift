@@ -103,6 +103,11 @@ package final class TrainingRun {
     } else {
       (training, validation) = (all, nil)
     }
+    guard !training.isMultiLabel || [.binaryCrossEntropy, .meanSquaredError].contains(recipe.train.loss) else {
+      throw .settings(
+        reason: "train.loss: the pictures of \(data.train) show several classes or none; binary_cross_entropy asks for each "
+          + "class by itself")
+    }
     guard training.samples.count >= 2, training.classes.count >= 2 else {
       throw .settings(
         reason: "\(data.train): \(training.samples.count) pictures of \(training.classes.count) classes are too few")
@@ -156,18 +161,33 @@ package final class TrainingRun {
   }
 
   private static func loss(_ train: Recipe.Train, _ dataset: Dataset) -> Loss {
+    let total = Float(dataset.samples.count)
+    let counts = dataset.counts.map { Float($0) }
     var weights: [Float]?
-    if train.weighsClasses {
-      let total = Float(dataset.samples.count)
-      weights = dataset.counts.map { $0 == 0 ? 0 : total / (Float($0) * Float(dataset.classes.count)) }
-    }
+    if train.weighsClasses { weights = counts.map { $0 == 0 ? 0 : total / ($0 * Float(dataset.classes.count)) } }
     switch train.loss {
     case .crossEntropy: return .crossEntropy(classWeights: weights, labelSmoothing: Float(train.labelSmoothing))
-    case .binaryCrossEntropy: return .binaryCrossEntropy(positiveWeights: weights)
-    case .negativeLogLikelihood: return .negativeLogLikelihood(classWeights: weights)
+    case .binaryCrossEntropy:
+      // As many negative as positive examples of each class, in effect.
+      return .binaryCrossEntropy(
+        positiveWeights: train.weighsClasses ? counts.map { $0 == 0 ? 1 : (total - $0) / $0 } : nil)
+    // The networks here end in scores; behind a LogSoftmax the likelihood is this.
+    case .negativeLogLikelihood: return .crossEntropy(classWeights: weights, labelSmoothing: 0)
     case .meanSquaredError: return .meanSquaredError
     }
   }
+
+  /// How answers are read while the run goes: they are the scores that the loss looks at.
+  var decision: Decision {
+    switch recipe.train.loss {
+    case .crossEntropy, .negativeLogLikelihood: .largest
+    case .binaryCrossEntropy: .from(0)
+    case .meanSquaredError: training.isMultiLabel ? .from(0.5) : .largest
+    }
+  }
+
+  /// The network that is written: each class's probability of its own is part of it where the loss took it for that.
+  var servedGraph: Graph { recipe.train.loss == .binaryCrossEntropy ? start.graph.endingInSigmoid() : start.graph }
 
   /// What does not learn now; what the architecture holds constant never does.
   static func frozen(_ recipe: Recipe, _ weights: TrainedWeights, isThawed: Bool) -> Set<String> {
