@@ -116,6 +116,12 @@ enum TrainCommand {
     let report = try ModelEvaluation(
       modelPath: String(decoding: run.modelPath.bytes, as: UTF8.self), dataset: dataset, threads: recipe.train.threads,
       history: run.history, stop: stop)
+    for picture in report.unreadable {
+      guard !recipe.data.stopsAtUnreadable else {
+        throw .dataset(path: picture.name, place: "the picture", reason: picture.reason)
+      }
+      display.show(.unreadable(picture))
+    }
     try report.write(
       json: "\(recipe.output.folder)/test.json", html: "\(recipe.output.folder)/report.html")
     display.note(

@@ -76,6 +76,47 @@ struct TrainingTests {
     #expect(!Files.exists(scratch("out/model.swiftweights")))
   }
 
+  /// What the test at the end cannot read is told or ends the run, as the recipe has it.
+  @Test func theTestKeepsToThePolicy() {
+    let folder = pictures()
+    scratch.folder("test")
+    for label in ["one", "two"] {
+      scratch.folder("test/\(label)")
+      Files.write(TestPicture.bmp(number: 500, width: 28, height: 28), to: scratch("test/\(label)/0.bmp"))
+    }
+    Files.write(Array("no picture".utf8), to: scratch("test/two/1.bmp"))
+    func ran(_ policy: String) -> Ran {
+      lookout(
+        "train", "--data.train", folder, "--data.test", scratch("test"), "--architecture", "lenet5", "--epochs", "1",
+        "--folder", scratch(policy), "--unreadable", policy)
+    }
+    let skipped = ran("skip")
+    #expect(skipped.status == 0 && skipped.output.contains("left out: ") && skipped.output.contains("1.bmp"), "\(skipped)")
+    let stopped = ran("stop")
+    #expect(stopped.status == 65 && stopped.errors.contains("1.bmp"), "\(stopped)")
+  }
+
+  /// Each class is answered with a probability of its own.
+  @Test func severalLabelsFromTheFileToTheAnswer() {
+    let folder = pictures()
+    var text = "filename,labels\n"
+    for number in 0..<20 { text += "one/\(number).bmp,\(number % 2 == 0 ? "even;small" : "small")\ntwo/\(number).bmp,\n" }
+    Files.write(Array(text.utf8), to: "\(folder)/labels.csv")
+    let trained = lookout(
+      "train", "--data.train", "\(folder)/labels.csv", "--architecture", "lenet5", "--epochs", "2", "--loss",
+      "binary_cross_entropy", "--folder", scratch("out"))
+    #expect(trained.status == 0, "\(trained)")
+    let evaluated = lookout("evaluate", scratch("out/model.swiftweights"), "\(folder)/labels.csv", "--json")
+    #expect(evaluated.status == 0 && evaluated.output.contains("\"hamming_loss\""), "\(evaluated)")
+    // Nothing has been learnt yet but how often each comes, so the answers do not add up to one.
+    let answer = lookout("classify", "--model", scratch("out/model.swiftweights"), "\(folder)/two/0.bmp")
+    let scores = answer.output.split(separator: " ").compactMap { Double($0.filter { $0 != "," && $0 != "\n" }) }
+    #expect(scores.count == 2 && (scores.reduce(0, +) - 1).magnitude > 0.001, "\(answer)")
+    let refused = lookout(
+      "train", "--data.train", "\(folder)/labels.csv", "--architecture", "lenet5", "--folder", scratch("no"))
+    #expect(refused.status == 64 && refused.errors.contains("binary_cross_entropy"), "\(refused)")
+  }
+
   /// Equal pictures that the run would learn and validate by are found before it, as those of two folders are.
   @Test func whatTheValidationRatioTearsApartIsALeak() {
     let folder = pictures(isOne: true)

@@ -35,6 +35,14 @@ struct InterruptionTests {
     let flags: KeyValuePairs = [
       "optimizer.kind": "adamw", "freeze": "[\"*\", \"!fc3*\"]", "thaw_epoch": "1",
     ]
+    try resumesToTheBit(flags) { $0.step == steps }
+  }
+
+  /// Stops a run behind a step and goes on with it; gives it as it was then, as it ended, and one that was never stopped.
+  @discardableResult
+  private func resumesToTheBit(
+    _ flags: KeyValuePairs<String, String>, behind isLast: (StepRecord) -> Bool
+  ) throws -> (first: TrainingRun, second: TrainingRun, whole: TrainingRun) {
     let pictures = runs.pair()
     let whole = try TrainingRun(try runs.pictures(pictures, name: "whole", flags), provenance: "a test")
     _ = try whole.run(stop: StopRequest()) { _ in }
@@ -43,32 +51,19 @@ struct InterruptionTests {
     let first = try TrainingRun(recipe, provenance: "a test")
     #expect(
       try first.run(stop: stop) { event in
-        if case .step(let record) = event, record.step == steps { stop.ask() }
+        if case .step(let record) = event, isLast(record) { stop.ask() }
       } == .interrupted)
     let second = try TrainingRun(recipe, provenance: "a test")
     #expect(try second.resume())
     #expect(try second.run(stop: StopRequest()) { _ in } == .finished)
     #expect(Runs.bits(second) == Runs.bits(whole))
+    return (first, second, whole)
   }
 
   /// Asked while it validates it does not do so to the end, and does it anew when it goes on.
   @Test func stopsInsideAValidation() throws {
-    let flags: KeyValuePairs = ["validation_ratio": "0.5"]
-    let pictures = runs.pair()
-    let whole = try TrainingRun(try runs.pictures(pictures, name: "whole", flags), provenance: "a test")
-    _ = try whole.run(stop: StopRequest()) { _ in }
-    let stop = StopRequest()
-    let recipe = try runs.pictures(pictures, name: "parts", flags)
-    let first = try TrainingRun(recipe, provenance: "a test")
-    #expect(
-      try first.run(stop: stop) { event in
-        if case .step(let record) = event, record.batch == record.batches { stop.ask() }
-      } == .interrupted)
+    let (first, second, whole) = try resumesToTheBit(["validation_ratio": "0.5"]) { $0.batch == $0.batches }
     #expect(first.history.isEmpty)
-    let second = try TrainingRun(recipe, provenance: "a test")
-    #expect(try second.resume())
-    #expect(try second.run(stop: StopRequest()) { _ in } == .finished)
-    #expect(Runs.bits(second) == Runs.bits(whole))
     #expect(second.history.map(\.validationLoss) == whole.history.map(\.validationLoss))
   }
 

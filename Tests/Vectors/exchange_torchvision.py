@@ -1,6 +1,6 @@
 """Exports torchvision's networks as their users would, with what PyTorch answers.
 
-usage: exchange_torchvision.py FOLDER [--kinds pth,onnx,dynamo,trace,script] NAME...
+usage: exchange_torchvision.py FOLDER [--kinds pth,onnx,dynamo,trace,script] [--side PIXELS] NAME...
 
 Writes, for each name, NAME.vectors.safetensors (input, output) and a file a kind. Weights come from PyTorch's seeded start,
 with batch norms that do something.
@@ -17,6 +17,9 @@ folder, names = sys.argv[1], sys.argv[2:]
 kinds = "pth,onnx,dynamo,trace,script".split(",")
 if names and names[0] == "--kinds":
     kinds, names = names[1].split(","), names[2:]
+side_of_all = 0
+if names and names[0] == "--side":
+    side_of_all, names = int(names[1]), names[2:]
 sizes = {"inception_v3": 139, "alexnet": 224}
 
 
@@ -37,7 +40,7 @@ def made(name):
 
 for name in names:
     model = made(name)
-    side = sizes.get(name, 64)
+    side = side_of_all or sizes.get(name, 64)
     x = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         y = model(x)

@@ -17,8 +17,10 @@ extension Scenario {
     try Bench.mustRun("truncate -s 96m '\(image)' && mkfs.ext4 -q -F '\(image)'")
     var disk = try Disk(program: program, image: image, fuse: fuse, mount: mount, log: scratch("disk.log"))
     let site = try Site(root: "\(mount)/site", after: "move")
+    let ballast = Ballast(folder: mount)
     sync()
     var lost = 0
+    var forgotten = 0
     let rounds = bench.scaled(60, short: 3)
     for round in 1...rounds {
       site.service.isRestarted = false
@@ -29,6 +31,7 @@ extension Scenario {
         if Int.random(in: 0..<6) == 0 { site.handOverCutShort() }
         site.service.tend(for: Double.random(in: 0...0.2))
       } while Bench.seconds() < end
+      ballast.disturb(round)
       let next = scratch("disk-\(round).img")
       lost += try disk.cut(to: next, seed: UInt32(round))
       site.service.killNow()
@@ -38,6 +41,7 @@ extension Scenario {
       // Another loop device each time: a machine may number its disks otherwise after it comes up.
       disk = try Disk(program: program, image: image, fuse: fuse, mount: mount, log: scratch("disk.log"))
       bench.happened()
+      forgotten += ballast.isForgotten(round) ? 1 : 0
       if round % 10 == 0 || round == rounds {
         site.service.isRestarted = true
         site.service.start()
@@ -51,9 +55,36 @@ extension Scenario {
     bench.blame(site.oracle.violations())
     bench.figure("pictures", "\(site.oracle.count)")
     bench.figure("blocks lost from the disk's cache", "\(lost)")
+    bench.figure("files lost that nobody had synced", "\(forgotten)")
+    bench.check(lost > 0 && forgotten > 0, "nothing that was written was ever lost: the power was not cut")
     disk.remove()
     bench.check(
       Bench.shell("e2fsck -fn '\(image)'") & 4 == 0, "the file system itself was damaged: the suite's disk is wrong")
+  }
+
+  /// What nobody has synced, to see that the power was cut: blocks in the disk's cache, and a file in the kernel's.
+  private struct Ballast {
+    private let folder: String
+
+    init(folder: String) {
+      self.folder = folder
+      write()
+      sync()
+    }
+
+    /// Past the kernel's cache into the disk's, which is not flushed.
+    private func write() {
+      Bench.shell("dd if=/dev/urandom of='\(folder)/ballast' bs=1M count=1 conv=notrunc oflag=direct")
+    }
+
+    /// Overwrites what is there, which needs no journal, and makes a file.
+    func disturb(_ round: Int) {
+      write()
+      close(open("\(folder)/unsynced-\(round)", O_WRONLY | O_CREAT | O_CLOEXEC, 0o644))
+    }
+
+    /// Whether the file of this round is gone after the power came back.
+    func isForgotten(_ round: Int) -> Bool { !Files.exists("\(folder)/unsynced-\(round)") }
   }
 
   /// A disk whose cache forgets, behind a loop device, with a mounted file system.
