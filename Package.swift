@@ -165,7 +165,8 @@ let package = Package(
     .target(
       name: "FaultHooks", dependencies: ["FaultControlPage"], path: "Tests/Faults/Hooks", publicHeadersPath: "."),
     .target(
-      name: "FaultCodec", path: "Tests/Faults/Codec", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png16"), .linkedLibrary("z")]),
+      name: "FaultCodec", path: "Tests/Faults/Codec",
+      linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png16"), .linkedLibrary("z")]),
     .target(name: "HostileSink", dependencies: ["CSinkABI"], path: "Tests/Faults/HostileSink", publicHeadersPath: "."),
     .target(
       name: "FaultSuite",

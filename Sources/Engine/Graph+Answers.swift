@@ -1,5 +1,5 @@
 /// What the numbers are that a network answers with.
-package enum AnswerKind: Sendable {
+package enum AnswerKind: String, Sendable {
   /// Scores without bounds; a softmax makes probabilities of them.
   case scores
   /// Probabilities of classes that exclude each other: the network ends in a softmax.

@@ -31,7 +31,8 @@ enum EvaluateCommand {
     var headline = "\(percent(m.accuracy)) of \(m.count) pictures right"
     if let topFive = m.topFive { headline += ", \(percent(topFive)) among the first five" }
     if let more = m.multiLabel {
-      headline += " in every class, mean average precision \(percent(more.meanAveragePrecision)), "
+      headline +=
+        " in every class, mean average precision \(percent(more.meanAveragePrecision)), "
         + "\(percent(more.hammingLoss)) of the decisions wrong"
     }
     var lines = [

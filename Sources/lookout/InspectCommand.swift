@@ -19,12 +19,20 @@ enum InspectCommand {
     file.table.entries.reduce(0) { $0 + $1.extents.reduce(1, *) }
   }
 
+  private static func answers(_ file: WeightsFile) -> String {
+    switch file.graph.answerKind {
+    case .scores: "scores, made probabilities of one class among all"
+    case .distribution: "probabilities of one class among all"
+    case .independent: "a probability of each class by itself"
+    }
+  }
+
   private static func text(_ file: WeightsFile) -> String {
     let input = file.graph.inputShape
     var lines = [
       "file        \(file.path)", "digest      \(file.digest)", "provenance  \(file.provenance)",
       "input       \(input.c)×\(input.h)×\(input.w)",
-      "nodes       \(file.graph.nodes.count), answer of '\(file.graph.outputName)'",
+      "nodes       \(file.graph.nodes.count), answer of '\(file.graph.outputName)'", "answers     \(answers(file))",
       "labels      \(file.labels.count)\(file.labels.first.map { ", from '\($0)'" } ?? "")",
       "canary      \(file.canary == nil ? "none" : "stored")",
       "tensors     \(file.table.entries.count), \(parameters(file)) numbers",
@@ -38,7 +46,8 @@ enum InspectCommand {
     return JSON.object([
       "file": .string(file.path), "digest": .string(file.digest), "provenance": .string(file.provenance),
       "input": .array([.integer(input.c), .integer(input.h), .integer(input.w)]),
-      "nodes": .integer(file.graph.nodes.count), "labels": .array(file.labels.map { .string($0) }),
+      "nodes": .integer(file.graph.nodes.count), "answers": .string(file.graph.answerKind.rawValue),
+      "labels": .array(file.labels.map { .string($0) }),
       "parameters": .integer(parameters(file)),
       "tensors": .array(
         file.table.entries.map {

@@ -42,14 +42,29 @@ struct ConfigurationTests {
   }
 
   @Test func readsHowANetworkIsComputed() throws {
-    let keys = "engine = \"openblas\"\nexact = true\nalgorithm = \"winograd2\""
-    let document = Self.document(["file = \"$/model\"": "file = \"$/model\"\n\(keys)"])
-      .replacing("$", with: scratch.path)
-    let model = try #require(
-      Configuration.parse(Array(document.utf8), file: "lookout.toml").models.first { $0.name == "default" })
-    let options = model.engineOptions(measured: ["x": .product])
-    #expect(options.products == .openBLAS && options.isExact && options.expectedBatch == model.maxBatch)
-    #expect(options.forcedAlgorithm == .winograd2 && options.measured.isEmpty)
+    func options(_ keys: String...) throws -> EngineOptions {
+      let lines = (["file = \"$/model\""] + keys).joined(separator: "\n")
+      let document = Self.document(["file = \"$/model\"": lines]).replacing("$", with: scratch.path)
+      let model = try #require(
+        Configuration.parse(Array(document.utf8), file: "lookout.toml").models.first { $0.name == "default" })
+      let options = model.engineOptions(measured: ["x": .product])
+      #expect(options.expectedBatch == model.maxBatch)
+      return options
+    }
+    let exact = try options("engine = \"openblas\"", "exact = true")
+    #expect(exact.products == .openBLAS && exact.isExact && exact.measured == ["x": .product])
+    let forced = try options("algorithm = \"winograd2\"")
+    #expect(forced.forcedAlgorithm == .winograd2 && forced.measured.isEmpty)
+    for other in ["engine = \"openblas\"", "exact = true"] {
+      do throws(ConfigurationError) {
+        let text = Self.document(["file = \"$/model\"": "file = \"$/model\"\n\(other)\nalgorithm = \"winograd4\""])
+        _ = try Configuration.parse(Array(text.replacing("$", with: scratch.path).utf8), file: "lookout.toml")
+        Issue.record("\(other) was taken")
+      } catch {
+        #expect("\(error)".hasPrefix("lookout.toml:6:13: [models.default] algorithm"), "\(error)")
+        #expect("\(error)".contains(other), "\(error)")
+      }
+    }
   }
 
   /// A valid document in which single lines can be replaced.

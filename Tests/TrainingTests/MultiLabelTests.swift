@@ -132,7 +132,9 @@ struct MultiLabelTests {
     close([metrics.calibrationError], try number("calibration_error"), "calibration error")
     close(more.averagePrecision, try #require(vector["average_precision"]).doubles, "average precision")
     close([more.meanAveragePrecision], try number("mean_average_precision"), "its mean")
-    func rows(_ rows: [ClassificationMetrics.PerClass]) -> [Double] { rows.flatMap { [$0.precision, $0.recall, $0.f1] } }
+    func rows(_ rows: [ClassificationMetrics.PerClass]) -> [Double] {
+      rows.flatMap { [$0.precision, $0.recall, $0.f1] }
+    }
     close(rows(metrics.perClass), try #require(vector["classes"]).elements.flatMap(\.doubles), "classes")
     close(rows([metrics.macro, metrics.micro]), try #require(vector["means"]).elements.flatMap(\.doubles), "means")
     let decisions = more.decisions.flatMap {

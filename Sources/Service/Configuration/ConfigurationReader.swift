@@ -93,6 +93,7 @@ struct ConfigurationReader {
   private mutating func model(_ name: String, _ table: TOMLValue) -> ModelSettings {
     var reader = TableReader("models.\(name)", table)
     places["models.\(name).file"] = reader.place(of: "file")
+    let algorithmPlace = reader.place(of: "algorithm")
     let settings = ModelSettings(
       name: name, file: reader.string("file", default: "/usr/share/lookout/models/default.swiftweights"),
       topK: reader.integer("top_k", default: 5, in: 1...1000),
@@ -102,6 +103,12 @@ struct ConfigurationReader {
       products: reader.choice("engine", default: EngineOptions.Products.automatic),
       isExact: reader.boolean("exact", default: false),
       algorithm: reader.choice("algorithm", default: ModelSettings.Algorithm.automatic))
+    if [.winograd2, .winograd4].contains(settings.algorithm), settings.isExact || settings.products == .openBLAS {
+      let other = settings.isExact ? "exact = true" : "engine = \"openblas\""
+      reader.problem(
+        algorithmPlace,
+        "[models.\(name)] algorithm = \"\(settings.algorithm.rawValue)\" contradicts \(other); leave one of them out")
+    }
     problems += reader.finish()
     return settings
   }

@@ -33,8 +33,9 @@ package struct LoaderSettings: Sendable {
   package var isShuffled = true
   /// Leave out a last batch that is not full.
   package var dropsLast = false
-  /// Draw a picture of each class equally often, with replacement; an epoch keeps its length. Pictures of no class are drawn as
-  /// if they were one.
+  /// Draw a picture of each class equally often, with replacement; an epoch keeps its length.
+  ///
+  /// Pictures of no class are drawn as if they were one.
   package var isBalanced = false
   package var workers = 1
   /// Batches that are ready or being made; bounds the memory.

@@ -80,7 +80,8 @@ enum LabelsFile {
         guard let file = fields.firstIndex(of: "filename"),
           let label = fields.firstIndex(where: { $0 == "label" || $0 == "labels" })
         else {
-          throw .dataset(path: path, place: "line \(line)", reason: "the header must name filename and label, or labels")
+          throw .dataset(
+            path: path, place: "line \(line)", reason: "the header must name filename and label, or labels")
         }
         columns = (file, label, fields[label] == "labels", fields.count)
         continue
@@ -89,12 +90,17 @@ enum LabelsFile {
         throw .dataset(
           path: path, place: "line \(line)", reason: "\(fields.count) fields, the header has \(columns.count)")
       }
-      let text = fields[columns.label]
-      let labels = columns.isList ? text.split(separator: ";", omittingEmptySubsequences: false).map(String.init) : [text]
-      rows.append(
-        try checked(
-          (line, fields[columns.file], columns.isList && text.isEmpty ? [] : labels, columns.isList), path))
+      var labels = [fields[columns.label]]
+      if columns.isList { labels = labels[0].isEmpty ? [] : labels[0].fields(between: ";") }
+      rows.append(try checked((line, fields[columns.file], labels, columns.isList), path))
     }
     return rows
+  }
+}
+
+extension String {
+  /// The parts between separators, empty ones too.
+  fileprivate func fields(between separator: Character) -> [String] {
+    split(separator: separator, omittingEmptySubsequences: false).map(String.init)
   }
 }

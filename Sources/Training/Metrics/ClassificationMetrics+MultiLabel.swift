@@ -24,8 +24,10 @@ extension ClassificationMetrics {
 
     static func + (one: Decisions, other: Decisions) -> Decisions {
       Decisions(
-        trueNegatives: one.trueNegatives + other.trueNegatives, falsePositives: one.falsePositives + other.falsePositives,
-        falseNegatives: one.falseNegatives + other.falseNegatives, truePositives: one.truePositives + other.truePositives)
+        trueNegatives: one.trueNegatives + other.trueNegatives,
+        falsePositives: one.falsePositives + other.falsePositives,
+        falseNegatives: one.falseNegatives + other.falseNegatives,
+        truePositives: one.truePositives + other.truePositives)
     }
 
     var perClass: PerClass {

@@ -25,7 +25,9 @@ package struct ClassificationMetrics: Sendable {
   /// picture may show several.
   package let topFive: Double?
   package let perClass: [PerClass]
-  /// Row: the true class; column: the answer. Empty where a picture may show several.
+  /// Row: the true class; column: the answer.
+  ///
+  /// Empty where a picture may show several.
   package let confusion: [[Int]]
   /// Mean over the classes that occur in truth or answers; where a picture may show several, over all.
   package let macro: PerClass

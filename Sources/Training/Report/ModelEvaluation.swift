@@ -50,8 +50,9 @@ package struct ModelEvaluation {
     let matched = try Self.matched(dataset, labels, modelPath)
     guard !dataset.isMultiLabel || file.graph.answerKind == .independent else {
       throw .settings(
-        reason: "\(modelPath) answers with one class, and the pictures show several or none; a network that was trained with "
-          + "binary_cross_entropy answers for each class")
+        reason:
+          "\(modelPath) answers with one class, and the pictures show several or none; a network that was trained "
+          + "with binary_cross_entropy answers for each class")
     }
     var settings = LoaderSettings()
     (settings.batchSize, settings.isShuffled, settings.workers) = (batch, false, threads)
@@ -68,7 +69,8 @@ package struct ModelEvaluation {
       ? ClassificationMetrics(probabilities: probabilities, truths: truths, classes: labels)
       : ClassificationMetrics(probabilities: probabilities, labels: truths.map { $0[0] }, classes: labels)
     mistakes = Self.worst(
-      probabilities, kind == .independent ? .from(0.5) : .largest, outcome, matched, preprocessing, count: shownMistakes)
+      probabilities, kind == .independent ? .from(0.5) : .largest, outcome, matched, preprocessing,
+      count: shownMistakes)
     unreadable = outcome.unreadable
     digest = file.digest
     self.modelPath = modelPath

@@ -86,7 +86,8 @@ package final class Evaluator {
       if batch.count > 0 {
         let part = rows.withUnsafeBufferPointer { rows in
           rows.baseAddress.map {
-            loss.evaluate(answers: $0, targets: Targets(batch.truths, classes: classes), count: batch.count, classes: classes)
+            let targets = Targets(batch.truths, classes: classes)
+            return loss.evaluate(answers: $0, targets: targets, count: batch.count, classes: classes)
           }
         }
         outcome.loss += (part ?? 0) * Double(batch.count)

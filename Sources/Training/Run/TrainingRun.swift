@@ -105,8 +105,8 @@ package final class TrainingRun {
     }
     guard !training.isMultiLabel || [.binaryCrossEntropy, .meanSquaredError].contains(recipe.train.loss) else {
       throw .settings(
-        reason: "train.loss: the pictures of \(data.train) show several classes or none; binary_cross_entropy asks for each "
-          + "class by itself")
+        reason: "train.loss: the pictures of \(data.train) show several classes or none; binary_cross_entropy asks for "
+          + "each class by itself")
     }
     guard training.samples.count >= 2, training.classes.count >= 2 else {
       throw .settings(

@@ -97,7 +97,8 @@ package final class Bench {
 
   package static func text(_ seconds: Double) -> String {
     let hundredths = Int((seconds.magnitude * 100).rounded())
-    return "\(seconds < 0 && hundredths > 0 ? "-" : "")\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
+    let sign = seconds < 0 && hundredths > 0 ? "-" : ""
+    return "\(sign)\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
   }
 
   /// Runs a command of the shell; its exit status.

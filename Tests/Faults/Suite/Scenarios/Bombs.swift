@@ -27,7 +27,9 @@ extension Scenario {
     bench.blame(site.oracle.violations())
   }
 
-  private static func drop(_ files: [(name: String, file: NumberPicture.File)], into site: Site, fate: Oracle.Fate) -> Int {
+  private static func drop(
+    _ files: [(name: String, file: NumberPicture.File)], into site: Site, fate: Oracle.Fate
+  ) -> Int {
     for (name, file) in files {
       let path = Array("\(site.inbox)/\(name)".utf8)
       Files.write(file.bytes, to: path)
