@@ -19,10 +19,11 @@ extension Graph {
   }
 
   private var lastComputing: Node? {
-    var name = outputName
-    while let node = nodes.last(where: { $0.name == name }) {
+    var name: String? = outputName
+    // Inputs stand before their use, so that one way back suffices.
+    for node in nodes.reversed() where node.name == name {
       switch node.operation {
-      case .flatten, .dropout: name = node.inputs[0]
+      case .flatten, .dropout: name = node.inputs.first
       default: return node
       }
     }

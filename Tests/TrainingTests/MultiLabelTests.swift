@@ -190,6 +190,12 @@ struct MultiLabelTests {
     let recipe = try runs.pictures(labels)
     let refusal = message { () throws(TrainingError) in _ = try TrainingRun(recipe, provenance: "a test") }
     #expect(refusal.contains("train.loss") && refusal.contains("binary_cross_entropy"), "\(refusal)")
+    // Whether a picture shows one thing or not is a question too.
+    Files.write(Array("filename,labels\n0.png,left\n1.png,\n2.png,left\n".utf8), to: scratch("bars/one.csv"))
+    let one = try TrainingRun(
+      try runs.pictures(scratch("bars/one.csv"), name: "one", ["loss": "binary_cross_entropy", "epochs": "1"]),
+      provenance: "a test")
+    #expect(try one.run(stop: StopRequest()) { _ in } == .finished && one.start.graph.classifier != nil)
     let single = try TrainingRun(try runs.pictures(runs.pair(), name: "single"), provenance: "a test")
     _ = try single.run(stop: StopRequest()) { _ in }
     let pictures = try DatasetSource.read(labels, part: .test)

@@ -103,12 +103,13 @@ package final class TrainingRun {
     } else {
       (training, validation) = (all, nil)
     }
-    guard !training.isMultiLabel || [.binaryCrossEntropy, .meanSquaredError].contains(recipe.train.loss) else {
+    let isMultiLabel = training.isMultiLabel || validation?.isMultiLabel == true
+    guard !isMultiLabel || [.binaryCrossEntropy, .meanSquaredError].contains(recipe.train.loss) else {
       throw .settings(
         reason: "train.loss: the pictures of \(data.train) show several classes or none; binary_cross_entropy asks for "
           + "each class by itself")
     }
-    guard training.samples.count >= 2, training.classes.count >= 2 else {
+    guard training.samples.count >= 2, training.classes.count >= (isMultiLabel ? 1 : 2) else {
       throw .settings(
         reason: "\(data.train): \(training.samples.count) pictures of \(training.classes.count) classes are too few")
     }
