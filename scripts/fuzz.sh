@@ -39,7 +39,7 @@ limits="-timeout=20 -rss_limit_mb=1500 -malloc_limit_mb=256 -max_len=$longest"
 # The limits are words on purpose.
 # shellcheck disable=SC2086
 if [ "$seconds" -eq 0 ]; then
-  exec "$program" -merge=1 $limits "Fuzz/Corpus/$subject" "$@"
+  exec "$program" -merge=1 -use_counters=0 $limits "Fuzz/Corpus/$subject" "$@"
 else
   exec "$program" $limits -max_total_time="$seconds" -use_value_profile=1 -print_final_stats=1 \
     -artifact_prefix="$findings/$subject-" "$kept" "Fuzz/Corpus/$subject" "$@"
