@@ -31,6 +31,12 @@ import Testing
     #expect(found.map(\.position.line) == [text.contains("\n") ? 2 : 1], "\(text): \(found)")
   }
 
+  /// Letters that toml++'s tables of blanks leave open; the case decides under UndefinedBehaviorSanitizer.
+  @Test(arguments: ["\u{A1}", "é", "\u{499}", "\u{FC00}"]) func aLetterIsNoEscape(letter: String) {
+    let found = problems("[daemon]\nstate_dir = \"\"\"\\\(letter)\"\"\"\n")
+    #expect(found.map(\.position.line) == [2] && found.first?.reason.contains("escape") == true, "\(found)")
+  }
+
   @Test func deepNestingIsRefused() {
     let found = problems(String(repeating: "a.", count: 150) + "a = 1\n")
     #expect(found.map(\.reason) == ["nested deeper than 64 levels"])
