@@ -169,7 +169,8 @@ struct FailureTests {
 
   @Test(.enabled(if: geteuid() == 0)) func aFullDiskOfTheLedgerPausesIntakeUntilThereIsRoom() {
     let daemon = DaemonProcess()
-    guard mount("tmpfs", daemon.scratch("state"), "tmpfs", 0, "size=1m") == 0 else { return }
+    // Room for all that a slow machine drops before the daemon tells that there is none.
+    guard mount("tmpfs", daemon.scratch("state"), "tmpfs", 0, "size=8m") == 0 else { return }
     defer { umount2(daemon.scratch("state"), 2) }
     daemon.configure(after: "delete")
     daemon.start()
