@@ -98,7 +98,7 @@ final class SinkWorker: Sendable {
         try deliver(through: process, &backoff, &reach)
         if let fault = heartbeat.outside({ process.close() }) {
           Journal.log(
-            .warning, "sink \(settings.name) did not close well, all its results are safe: \(fault)", id: .sinkFailed,
+            .warning, "sink \(settings.name) did not close well, all its results are safe: \(fault)", id: .sinkSays,
             fields: [("LOOKOUT_SINK", settings.name)])
         }
         break
