@@ -1,11 +1,11 @@
-#include "ckernels_int8.h"
+#include "int8_kernels.h"
 #include "ckernels.h"
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
-/* The parts of the byte kernels that are plain C, and the choice of an instruction set. The products stand in
-   int8_product.c: sums are what the sets differ in; everything after the sums is the same arithmetic everywhere. */
+/* The byte kernels that are the same for all instruction sets, in plain C that compilers turn into vectors. What each set
+   has instructions for stands in int8_*.c: sums are what the sets differ in; everything after them is the same arithmetic. */
 
 /* ThreadSanitizer instruments the choice too, which the loader makes before there is a thread. */
 #if defined(__x86_64__) && !__has_feature(thread_sanitizer)
@@ -14,20 +14,16 @@
 #define WIDE
 #endif
 
-static atomic_int limit = ckernels_int8_vnni;
-
-void ckernels_int8_limit(int32_t level) { atomic_store(&limit, level); }
-
-int32_t ckernels_int8_level(void) {
-  int32_t level = ckernels_int8_portable;
+const ckernels_int8_table *ckernels_int8_of(int32_t set) {
+  if (!ckernels_of(set)) return NULL;
+  switch (set) {
+    case ckernels_portable: return &int8_portable_table;
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) level = ckernels_int8_avx2;
-  if (level && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-    level = ckernels_int8_vnni;
+    case ckernels_avx2: return &int8_avx2_table;
+    case ckernels_avx512: return __builtin_cpu_supports("avx512vnni") ? &int8_vnni_table : NULL;
 #endif
-  const int32_t most = atomic_load_explicit(&limit, memory_order_relaxed);
-  return level < most ? level : most;
+    default: return NULL;
+  }
 }
 
 void ckernels_int8_activate(float *v, size_t count, int32_t activation) {
@@ -87,19 +83,25 @@ static inline void copy(uint8_t *restrict out, const uint8_t *restrict in, size_
 void ckernels_int8_unfold(
     const ckernels_int8_window *w, const uint8_t *in, size_t offset, size_t length, size_t first, size_t count,
     uint8_t *row) {
-  const int whole = length == w->stride && w->dilation_w == 1;
-  for (size_t pixel = first; pixel < first + count; pixel++) {
-    const long y0 = (long)(pixel / w->out_width * w->stride_h) - (long)w->top;
-    const long x0 = (long)(pixel % w->out_width * w->stride_w) - (long)w->left;
+  const int is_dense = length == w->stride && w->dilation_w == 1;
+  const size_t part = w->kernel_w * length, line_step = w->dilation_h * w->width * w->stride;
+  size_t oy = first / w->out_width, ox = first % w->out_width;
+  for (; count > 0; count--) {
+    const long y0 = (long)(oy * w->stride_h) - (long)w->top, x0 = (long)(ox * w->stride_w) - (long)w->left;
+    if (++ox == w->out_width) {
+      ox = 0;
+      oy++;
+    }
+    const long last_y = y0 + (long)((w->kernel_h - 1) * w->dilation_h);
+    if (is_dense && y0 >= 0 && last_y < (long)w->height && x0 >= 0 && x0 + (long)w->kernel_w <= (long)w->width) {
+      const uint8_t *line = in + ((size_t)y0 * w->width + (size_t)x0) * w->stride + offset;
+      for (size_t ky = 0; ky < w->kernel_h; ky++, row += part, line += line_step) copy(row, line, part);
+      continue;
+    }
     for (size_t ky = 0; ky < w->kernel_h; ky++) {
       const long y = y0 + (long)(ky * w->dilation_h);
       const int is_row = y >= 0 && y < (long)w->height;
       const uint8_t *line = in + (is_row ? (size_t)y * w->width * w->stride : 0) + offset;
-      if (is_row && whole && x0 >= 0 && x0 + (long)w->kernel_w <= (long)w->width) {
-        copy(row, line + (size_t)x0 * w->stride, w->kernel_w * length);
-        row += w->kernel_w * length;
-        continue;
-      }
       for (size_t kx = 0; kx < w->kernel_w; kx++, row += length) {
         const long x = x0 + (long)(kx * w->dilation_w);
         const int is_inside = is_row && x >= 0 && x < (long)w->width;
@@ -162,12 +164,46 @@ WIDE void ckernels_int8_gate(
   }
 }
 
-WIDE void ckernels_int8_quantize(
+/* Sixteen pixels of few channels at a time, so that vectors are full; a pixel of up to four is one word. */
+WIDE static void quantize_narrow(
+    const float *restrict x, size_t pixels, size_t channels, const float *restrict scale, const float *restrict zero,
+    uint8_t *restrict out) {
+  enum { group = 16, most = 4 };
+  float factors[group * most], zeros[group * most];
+  for (size_t i = 0; i < group * channels; i++) {
+    factors[i] = scale[i % channels];
+    zeros[i] = zero[i % channels];
+  }
+  const uint8_t kept[most] = {255, channels > 1 ? 255 : 0, channels > 2 ? 255 : 0, channels > 3 ? 255 : 0};
+  uint32_t mask;
+  memcpy(&mask, kept, most);
+  for (size_t p = 0; p < pixels; p += group, x += group * channels) {
+    const size_t count = pixels - p < group ? pixels - p : group;
+    uint8_t dense[group * most + most] = {0};
+    if (count == group && channels == 3)
+      for (size_t i = 0; i < group * 3; i++) dense[i] = rounded(fmaf(x[i], factors[i], zeros[i]), 0, 255);
+    else
+      for (size_t i = 0; i < count * channels; i++) dense[i] = rounded(fmaf(x[i], factors[i], zeros[i]), 0, 255);
+    for (size_t i = 0; i < count; i++, out += most) {
+      uint32_t pixel;
+      memcpy(&pixel, dense + i * channels, most);
+      pixel &= mask;
+      memcpy(out, &pixel, most);
+    }
+  }
+}
+
+WIDE static void quantize_wide(
     const float *restrict x, size_t pixels, size_t channels, const float *restrict scale, const float *restrict zero,
     uint8_t *restrict out, size_t stride) {
-  for (size_t p = 0; p < pixels; p++) {
-    uint8_t *restrict pixel = out + p * stride;
-    for (size_t c = 0; c < channels; c++) pixel[c] = rounded(fmaf(x[p * channels + c], scale[c], zero[c]), 0, 255);
-    for (size_t c = channels; c < stride; c++) pixel[c] = 0;
+  for (size_t p = 0; p < pixels; p++, x += channels, out += stride) {
+    for (size_t c = 0; c < channels; c++) out[c] = rounded(fmaf(x[c], scale[c], zero[c]), 0, 255);
+    for (size_t c = channels; c < stride; c++) out[c] = 0;
   }
+}
+
+void ckernels_int8_quantize(
+    const float *x, size_t pixels, size_t channels, const float *scale, const float *zero, uint8_t *out, size_t stride) {
+  if (stride == 4) quantize_narrow(x, pixels, channels, scale, zero, out);
+  else quantize_wide(x, pixels, channels, scale, zero, out, stride);
 }

@@ -29,6 +29,14 @@ package enum InstructionSet: String, Sendable, CaseIterable {
     }
     return Kernels(table: table)
   }
+
+  /// The kernels on bytes; those of the best lesser set that has any and that this processor knows.
+  var byteKernels: ByteKernels {
+    for set in Self.allCases.reversed() where set.code <= code {
+      if let table = ckernels_int8_of(set.code) { return ByteKernels(table: table) }
+    }
+    preconditionFailure("the portable kernels are always there")
+  }
 }
 
 /// A set of C kernels, by the names of `ckernels.h`; constant for the life of the process.
@@ -37,4 +45,9 @@ struct Kernels: @unchecked Sendable {
 
   /// Floats of a panel of packed weights.
   var panelColumns: Int { table.pointee.panel_columns }
+}
+
+/// A set of C kernels on bytes, by the names of `ckernels_int8.h`; constant for the life of the process.
+struct ByteKernels: @unchecked Sendable {
+  let table: UnsafePointer<ckernels_int8_table>
 }

@@ -14,6 +14,8 @@ package protocol Network: Sendable {
   var answerKind: AnswerKind { get }
   /// Bytes of weights in memory, in the form that the algorithms want them.
   var weightBytes: Int { get }
+  /// Its steps in the order they run: each by the node whose value it makes, and how it computes it.
+  var summary: [(name: String, algorithm: String)] { get }
 
   /// One replica of its execution, for one thread at a time and batches of up to `batchCapacity` images.
   ///
@@ -45,6 +47,14 @@ package protocol NetworkPlan: AnyObject {
   ///   - images: for each image H×W×C floats, channels last; at most as many as the plan was made for.
   ///   - output: gets as many numbers an image as the network answers with, each row in C, H, W order.
   func run(images: UnsafeBufferPointer<UnsafePointer<Float>>, output: UnsafeMutableBufferPointer<Float>)
+
+  /// The time that each step takes for a batch, the least of some runs, in the clock's own unit; steps in the order of
+  /// the network's `summary`.
+  ///
+  /// The calling thread computes it all. The engine has no clock: the caller lends one.
+  func stepTimes(
+    images: UnsafeBufferPointer<UnsafePointer<Float>>, repetitions: Int, clock: () -> Double
+  ) -> [Double]
 }
 
 extension NetworkPlan {
@@ -173,7 +183,9 @@ extension WeightsFile {
         if lane == lanes.count - 1 { work() }
         guard lane == 0 else { return }
         do throws(EngineError) {
-          network = .success(try QuantizedNetwork(graph: graph, weights: self, quantization: quantization))
+          network = .success(
+            try QuantizedNetwork(
+              graph: graph, weights: self, quantization: quantization, instructionSet: options.instructionSet))
         } catch {
           network = .failure(error)
         }

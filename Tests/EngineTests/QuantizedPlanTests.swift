@@ -1,8 +1,7 @@
-import CKernels
 import Engine
 import Testing
 
-@Suite("A network in bytes answers nearly as in floats", .serialized)
+@Suite("A network in bytes answers nearly as in floats")
 struct QuantizedPlanTests {
   /// Scales that cover all that the definition computes for some images.
   private func calibrated(_ folded: FoldedNetwork, _ images: [[Float]]) throws -> Quantization {
@@ -48,18 +47,16 @@ struct QuantizedPlanTests {
     var generator = Seeded(seed: seed)
     let images = (0..<3).map { _ in generator.floats(graph.inputShape.count, in: -2...2) }
     let quantization = try calibrated(folded, images)
-    let network = try QuantizedNetwork(graph: folded.graph, weights: folded, quantization: quantization)
-    let plan = try QuantizedPlan(network: network, batchCapacity: 3)
-    var byLevel: [[[Float]]] = []
-    for level in 0...ckernels_int8_level() {
-      ckernels_int8_limit(level)
-      byLevel.append(answers(plan, images))
+    let bySet = try InstructionSet.available.map { set in
+      let network = try QuantizedNetwork(
+        graph: folded.graph, weights: folded, quantization: quantization, instructionSet: set)
+      return answers(try QuantizedPlan(network: network, batchCapacity: 3), images)
     }
-    ckernels_int8_limit(2)
+    #expect(bySet.allSatisfy { $0 == bySet[0] }, "\(what): instruction sets differ")
     for (index, image) in images.enumerated() {
       let wanted = try reference(graph, image)
       let size = wanted.reduce(0) { max($0, $1.magnitude) } + 1e-6
-      for given in byLevel.map({ $0[index] }) {
+      for given in bySet.map({ $0[index] }) {
         #expect(given.count == wanted.count)
         let error = zip(given, wanted).reduce(Float(0)) { max($0, ($1.0 - $1.1).magnitude) } / size
         #expect(error <= allowed, "\(what): off by \(error) of the largest answer")

@@ -4,7 +4,7 @@
 
 /// Kernels on bytes: activations are unsigned bytes with a scale and a zero point a tensor, weights signed bytes with a
 /// scale an output channel, sums 32-bit and exact. Memory is channels-last; a pixel takes `stride` bytes, its channels
-/// rounded up to a multiple of 4. AVX-512 VNNI, AVX2 and plain C give the same sums to the bit.
+/// rounded up to a multiple of 4. AVX-512 VNNI, AVX2 and plain C give the same results to the bit.
 ///
 /// Buffers that are read may be read up to 64 bytes beyond their end, and `rows` of `ckernels_int8_unfold` may be written
 /// up to 32 bytes beyond theirs.
@@ -31,25 +31,22 @@ typedef struct {
   size_t stride;
 } ckernels_int8_output;
 
-/// Instruction sets by rising speed; a kernel runs on the best that the processor and the limit allow.
-enum { ckernels_int8_portable = 0, ckernels_int8_avx2 = 1, ckernels_int8_vnni = 2 };
-
-/// The instruction set in use.
-int32_t ckernels_int8_level(void);
-
-/// Keeps kernels from using more than this instruction set; for tests.
-void ckernels_int8_limit(int32_t level);
-
-/// Columns of a packed block of weights.
-enum { ckernels_int8_columns = 32 };
+/// Outputs to a multiple of which `scale` and `bias` are filled up with zeros, of products and of depthwise convolutions.
+enum { ckernels_int8_columns = 32, ckernels_int8_lanes = 64 };
 
 /// rows × depth bytes times depth × columns signed bytes.
-///
-/// `depth` is a multiple of 4. Weights are packed in blocks of 32 columns: [block][depth/4][32][4], missing columns zero.
-/// `scale` and `bias` hold whole blocks. A residual has the output's stride.
-void ckernels_int8_multiply(
-    size_t rows, size_t depth, size_t columns, const uint8_t *_Nonnull a, size_t a_stride,
-    const int8_t *_Nonnull weights, const ckernels_int8_epilogue *_Nonnull epilogue, ckernels_int8_output output);
+typedef struct {
+  size_t rows, depth, columns;
+  const uint8_t *_Nonnull a;
+  size_t a_stride;
+  /// Packed by the same table. `depth` is a multiple of 4.
+  const int8_t *_Nonnull weights;
+  /// A residual has the output's stride.
+  ckernels_int8_epilogue epilogue;
+  ckernels_int8_output output;
+  /// As much as `multiply_scratch` says, at a 32-byte boundary.
+  void *_Nonnull scratch;
+} ckernels_int8_product;
 
 /// A window that slides over one picture of H × W pixels.
 typedef struct {
@@ -65,20 +62,46 @@ void ckernels_int8_unfold(
     const ckernels_int8_window *_Nonnull window, const uint8_t *_Nonnull in, size_t offset, size_t length, size_t first,
     size_t count, uint8_t *_Nonnull rows);
 
-/// Channels of a packed block of depthwise weights.
-enum { ckernels_int8_lanes = 64 };
+/// The most channels whose sums, four times over, stay within 32 bits.
+enum { ckernels_int8_winograd_channels = 1842 };
 
-/// The place of a channel among the 64 of its block, in weights, scale and bias of `ckernels_int8_depthwise`.
-static inline size_t ckernels_int8_lane(size_t channel) {
-  return (channel / 4 % 4) * 16 + channel / 16 % 4 * 4 + channel % 4;
-}
-
-/// One picture's depthwise convolution to bytes, without residual; at most 64 taps.
+/// The kernels whose sums an instruction set has its own instructions for, and how each wants its weights.
 ///
-/// Weights: [block of 64 channels][⌈taps/4⌉][lane][4 taps], missing ones zero.
-void ckernels_int8_depthwise(
-    const ckernels_int8_window *_Nonnull window, const uint8_t *_Nonnull in, const int8_t *_Nonnull weights,
-    const ckernels_int8_epilogue *_Nonnull epilogue, ckernels_int8_output output);
+/// Functions that pack give the bytes it takes, and only count them where `packed` is NULL; kernels read what they packed at
+/// a 64-byte boundary.
+typedef struct {
+  /// Weights [column][depth], `depth` a multiple of 4.
+  size_t (*_Nonnull pack)(const int8_t *_Nonnull weights, size_t columns, size_t depth, int8_t *_Nullable packed);
+  void (*_Nonnull multiply)(const ckernels_int8_product *_Nonnull product);
+  /// Bytes of scratch memory that a product of up to `rows` rows needs.
+  size_t (*_Nonnull multiply_scratch)(size_t rows, size_t depth);
+  /// Weights [channel][tap].
+  size_t (*_Nonnull pack_depthwise)(
+      const int8_t *_Nonnull weights, size_t channels, size_t taps, int8_t *_Nullable packed);
+  /// Where a channel's scale and bias stand for `depthwise`.
+  size_t (*_Nonnull lane)(size_t channel);
+  /// One picture's depthwise convolution to bytes, without residual; at most 64 taps.
+  void (*_Nonnull depthwise)(
+      const ckernels_int8_window *_Nonnull window, const uint8_t *_Nonnull in, const int8_t *_Nonnull weights,
+      const ckernels_int8_epilogue *_Nonnull epilogue, ckernels_int8_output output);
+  /// Weights [output][channel][3][3]. This and the next two are NULL where Winograd's algorithm is not the faster one.
+  size_t (*_Nullable pack_winograd)(
+      const int8_t *_Nonnull weights, size_t outputs, size_t channels, int8_t *_Nullable packed);
+  /// Pictures' 3×3 convolution of stride 1, one picture close behind the other, by Winograd's F(2×2,3×3) in whole numbers:
+  /// the sums of `multiply` to the bit, with 4/9 of its products. At most `ckernels_int8_winograd_channels`.
+  ///
+  /// `scratch` is as large as `winograd_scratch` says, at a 32-byte boundary.
+  void (*_Nullable winograd)(
+      const ckernels_int8_window *_Nonnull window, size_t images, const uint8_t *_Nonnull in,
+      const int8_t *_Nonnull weights, size_t outputs, const ckernels_int8_epilogue *_Nonnull epilogue,
+      ckernels_int8_output output, void *_Nonnull scratch);
+  /// Bytes of scratch memory that Winograd's algorithm needs.
+  size_t (*_Nullable winograd_scratch)(size_t channels);
+} ckernels_int8_table;
+
+/// The kernels for an instruction set, `ckernels_portable` to `ckernels_avx512`; NULL if this processor has not got it, for
+/// AVX-512 also without VNNI.
+const ckernels_int8_table *_Nullable ckernels_int8_of(int32_t instruction_set);
 
 /// The largest byte under each window; `outside` is not looked at.
 void ckernels_int8_maximum(

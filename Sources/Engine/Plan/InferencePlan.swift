@@ -120,10 +120,6 @@ package final class InferencePlan {
       lanes: lanes)
   }
 
-  /// The time that each step takes for a batch, the least of some runs, in the clock's own unit; steps in the order of
-  /// the network's `summary`.
-  ///
-  /// One lane computes it all. The engine has no clock: the caller lends one.
   package func stepTimes(
     images: UnsafeBufferPointer<UnsafePointer<Float>>, repetitions: Int, clock: () -> Double
   ) -> [Double] {

@@ -5,6 +5,7 @@ struct QuantizedBuilder<Source: TensorSource> {
   let graph: Graph
   let source: Source
   let quantization: Quantization
+  let kernels: ByteKernels
   private let shapesByName: [String: Shape]
   private let consumers: [String: [Int]]
   private var valueByName: [String: Int] = [:]
@@ -14,7 +15,8 @@ struct QuantizedBuilder<Source: TensorSource> {
   private(set) var bytes: [Int8] = []
   private(set) var floats: [Float] = []
   private(set) var outputValue = 0
-  init(graph: Graph, source: Source, quantization: Quantization) throws(EngineError) {
+  init(graph: Graph, source: Source, quantization: Quantization, kernels: ByteKernels) throws(EngineError) {
+    self.kernels = kernels
     self.graph = graph
     self.source = source
     self.quantization = quantization
@@ -281,18 +283,21 @@ struct QuantizedBuilder<Source: TensorSource> {
       results.residual = (residual, packWhole(factors))
     }
     let isDepthwise = layer.isDepthwise && out != nil && layer.taps <= 60
-    let layout = isDepthwise ? packed.lanes() : packed.columns()
-    results.scale = pack(layout.places.map { $0 < 0 ? 0 : packed.scales[$0] / units[$0].scale })
-    results.bias = pack(layout.places.map { $0 < 0 ? 0 : packed.biases[$0] / units[$0].scale + offsets[$0] })
-    let weights = pack(layout.weights)
+    let places = isDepthwise ? packed.lanePlaces(kernels) : packed.columnPlaces
+    results.scale = pack(places.map { $0 < 0 ? 0 : packed.scales[$0] / units[$0].scale })
+    results.bias = pack(places.map { $0 < 0 ? 0 : packed.biases[$0] / units[$0].scale + offsets[$0] })
+    let kernel: QuantizedStep.Kernel
     if isDepthwise, let window = layer.window {
-      emit(.depthwise(window, weights: weights, results: results), inputs: [input], as: name, scales: out)
+      kernel = .depthwise(window, weights: pack(packed.lanes(kernels)), results: results)
+    } else if layer.fitsWinograd, let window = layer.window, let packing = kernels.table.pointee.pack_winograd {
+      kernel = .winograd(window, weights: pack(packed.frequencies(packing)), results: results)
     } else {
-      let product = QuantizedStep.Product(
-        window: layer.window, groups: layer.groups, length: packed.length, depth: packed.depth,
-        columns: packed.columnCount, weights: weights, results: results)
-      emit(.product(product), inputs: [input] + (residual.map { [$0] } ?? []), as: name, scales: out)
+      kernel = .product(
+        QuantizedStep.Product(
+          window: layer.window, groups: layer.groups, length: packed.length, depth: packed.depth,
+          columns: packed.columnCount, weights: packed.columns(kernels).map { pack($0) }, results: results))
     }
+    emit(kernel, inputs: [input] + (residual.map { [$0] } ?? []), as: name, scales: out)
   }
 }
 

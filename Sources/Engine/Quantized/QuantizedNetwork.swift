@@ -7,6 +7,7 @@ package final class QuantizedNetwork: Sendable {
   /// How many numbers the network answers an image with.
   package let outputCount: Int
   package let answerKind: AnswerKind
+  let kernels: ByteKernels
   let steps: [QuantizedStep]
   /// By number; 0 is the picture as floats.
   let values: [QuantizedValue]
@@ -23,9 +24,11 @@ package final class QuantizedNetwork: Sendable {
   ///
   /// - Throws: `EngineError.graph` or `.tensor` when graph, weights and scales contradict each other.
   package init(
-    graph: Graph, weights source: some TensorSource, quantization: Quantization
+    graph: Graph, weights source: some TensorSource, quantization: Quantization,
+    instructionSet: InstructionSet = .best
   ) throws(EngineError) {
-    var builder = try QuantizedBuilder(graph: graph, source: source, quantization: quantization)
+    kernels = instructionSet.byteKernels
+    var builder = try QuantizedBuilder(graph: graph, source: source, quantization: quantization, kernels: kernels)
     try builder.build()
     inputShape = graph.inputShape
     steps = builder.steps
@@ -35,6 +38,10 @@ package final class QuantizedNetwork: Sendable {
     answerKind = graph.answerKind
     weights = ByteMemory(builder.bytes)
     factors = FloatMemory(builder.floats, paddedTo: builder.floats.count + 64)
+  }
+
+  package var summary: [(name: String, algorithm: String)] {
+    steps.map { (name: $0.name, algorithm: $0.kernel.algorithm) }
   }
 }
 

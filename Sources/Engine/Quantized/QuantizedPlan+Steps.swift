@@ -4,6 +4,13 @@ extension QuantizedPlan {
   func perform(_ step: QuantizedStep, _ images: UnsafeBufferPointer<UnsafePointer<Float>>) {
     switch step.kernel {
     case .product(let product): multiply(step, product, count: images.count)
+    case .winograd(let window, let weights, let results):
+      let input = step.inputs[0]
+      var geometry = geometry(window, of: input, to: step.output)
+      var epilogue = epilogue(results, image: 0)
+      network.kernels.table.pointee.winograd?(
+        &geometry, images.count, bytes(input, 0), self.weights(weights), network.values[step.output].shape.c, &epilogue,
+        output(step.output, 0), scratch.bytes)
     case .quantize(let scale, let zero):
       let value = network.values[step.output]
       let factors = network.factors.floats
@@ -80,11 +87,11 @@ extension QuantizedPlan {
     let channel = group * p.columns
     let value = network.values[step.output]
     let place = first * (value.scales == nil ? value.shape.c : value.stride) + channel
-    var epilogue = epilogue(p.results, image: image, channel: place, block: group * p.paddedColumns)
-    let weights = UnsafeRawPointer(network.weights.bytes + p.weights + group * p.paddedColumns * p.depth)
-    ckernels_int8_multiply(
-      rows, p.depth, p.columns, a, stride, weights.assumingMemoryBound(to: Int8.self), &epilogue,
-      output(step.output, image, channel: place))
+    var product = ckernels_int8_product(
+      rows: rows, depth: p.depth, columns: p.columns, a: a, a_stride: stride, weights: weights(p.weights[group]),
+      epilogue: epilogue(p.results, image: image, channel: place, block: group * p.paddedColumns),
+      output: output(step.output, image, channel: place), scratch: scratch.bytes)
+    network.kernels.table.pointee.multiply(&product)
   }
 
   // MARK: Image by image
@@ -97,8 +104,8 @@ extension QuantizedPlan {
     case .depthwise(let window, let weights, let results):
       var geometry = geometry(window, of: input, to: step.output)
       var epilogue = epilogue(results, image: n)
-      let packed = UnsafeRawPointer(network.weights.bytes + weights).assumingMemoryBound(to: Int8.self)
-      ckernels_int8_depthwise(&geometry, bytes(input, n), packed, &epilogue, output(step.output, n))
+      network.kernels.table.pointee.depthwise(
+        &geometry, bytes(input, n), self.weights(weights), &epilogue, output(step.output, n))
     case .maximum(let window):
       var geometry = geometry(window, of: input, to: step.output)
       ckernels_int8_maximum(&geometry, bytes(input, n), bytes(step.output, n))
@@ -137,7 +144,7 @@ extension QuantizedPlan {
       for p in 0..<x.shape.h * x.shape.w {
         for c in 0..<x.shape.c { target[p * x.shape.c + c] = number(of: input, n, pixel: p, channel: c) }
       }
-    case .product, .quantize, .softmax, .localResponseNorm:
+    case .product, .winograd, .quantize, .softmax, .localResponseNorm:
       preconditionFailure("these go through perform with all images")
     }
   }

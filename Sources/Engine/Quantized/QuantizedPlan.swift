@@ -11,6 +11,8 @@ package final class QuantizedPlan {
   let arena: ByteMemory
   /// Windows of a block of pixels, one a row.
   let rows: ByteMemory
+  /// What kernels work with while they run.
+  let scratch: ByteMemory
   /// For each value what stands outside its picture: pixels that mean 0.
   let outside: ByteMemory
   private let outsideOffsets: [Int]
@@ -20,7 +22,7 @@ package final class QuantizedPlan {
   let channelCapacity: Int
 
   /// Bytes of arena and scratch; the weights are the network's.
-  package var workspaceBytes: Int { layout.count + Self.rowCapacity(network) + channelCapacity * 12 }
+  package var workspaceBytes: Int { layout.count + rows.count + scratch.count + channelCapacity * 12 }
 
   /// Lays out the memory of a plan; `batchCapacity` is the largest batch `run` may be given.
   ///
@@ -37,6 +39,7 @@ package final class QuantizedPlan {
     }
     arena = ByteMemory(count: layout.count)
     rows = ByteMemory(count: Self.rowCapacity(network))
+    scratch = ByteMemory(count: Self.scratchCapacity(network))
     var offsets: [Int] = []
     var end = 0
     for value in network.values {
@@ -62,12 +65,23 @@ package final class QuantizedPlan {
   }
 
   /// Rows of a block of windows: what stays in the second cache, a multiple of the kernel's 12.
-  static func blockRows(depth: Int) -> Int { max(1, min(8, 196_608 / (12 * depth))) * 12 }
+  static func blockRows(depth: Int) -> Int { max(1, min(8, 327_680 / (12 * depth))) * 12 }
 
   private static func rowCapacity(_ network: QuantizedNetwork) -> Int {
     network.steps.reduce(0) { most, step in
       guard case .product(let p) = step.kernel else { return most }
       return max(most, p.depth * blockRows(depth: p.depth))
+    }
+  }
+
+  private static func scratchCapacity(_ network: QuantizedNetwork) -> Int {
+    network.steps.reduce(0) { most, step in
+      let kernels = network.kernels.table.pointee
+      return switch step.kernel {
+      case .product(let p): max(most, kernels.multiply_scratch(blockRows(depth: p.depth), p.depth))
+      case .winograd: max(most, kernels.winograd_scratch?(network.values[step.inputs[0]].shape.c) ?? 0)
+      default: most
+      }
     }
   }
 
@@ -89,6 +103,20 @@ package final class QuantizedPlan {
         for c in 0..<shape.c { row[c * shape.h * shape.w + p] = pixels[p * shape.c + c] }
       }
     }
+  }
+
+  package func stepTimes(
+    images: UnsafeBufferPointer<UnsafePointer<Float>>, repetitions: Int, clock: () -> Double
+  ) -> [Double] {
+    var least = [Double](repeating: .infinity, count: network.steps.count)
+    for _ in 0..<repetitions {
+      for index in network.steps.indices {
+        let start = clock()
+        perform(network.steps[index], images)
+        least[index] = min(least[index], clock() - start)
+      }
+    }
+    return least
   }
 
   // MARK: Memory
@@ -123,6 +151,11 @@ package final class QuantizedPlan {
       residual_scale: results.residual.map { UnsafePointer(factors + $0.scale + block) },
       activation: results.activation?.code ?? 0, quanta: results.quanta,
       zero: results.zero, low: results.low, high: results.high)
+  }
+
+  /// Packed weights, counted from the start of the network's.
+  func weights(_ place: Int) -> UnsafePointer<Int8> {
+    UnsafeRawPointer(network.weights.bytes + place).assumingMemoryBound(to: Int8.self)
   }
 
   func geometry(_ window: Window, of input: Int, to output: Int) -> ckernels_int8_window {

@@ -13,7 +13,8 @@ struct QuantizedStep: Sendable {
     var depth: Int
     /// Output channels of a group.
     var columns: Int
-    var weights: Int
+    /// Of each group.
+    var weights: [Int]
     var results: Results
 
     /// Output channels of a group in whole blocks.
@@ -35,6 +36,8 @@ struct QuantizedStep: Sendable {
 
   enum Kernel: Sendable {
     case product(Product)
+    /// A dense 3×3 convolution of stride 1 by Winograd's algorithm.
+    case winograd(Window, weights: Int, results: Results)
     case depthwise(Window, weights: Int, results: Results)
     case maximum(Window)
     /// Without a window: adaptive, to the output's extents.
@@ -52,6 +55,26 @@ struct QuantizedStep: Sendable {
     case dequantize
     case softmax
     case localResponseNorm(size: Int, alpha: Float, beta: Float, k: Float)
+
+    /// What it does, in words for a table of layers.
+    var algorithm: String {
+      switch self {
+      case .product(let p): p.window?.kernel == Extent2D(1) ? "product" : p.window == nil ? "linear" : "windows"
+      case .winograd: "Winograd F(2×2,3×3)"
+      case .depthwise: "depthwise"
+      case .maximum: "maxima"
+      case .average: "means"
+      case .add: "sum"
+      case .gate: "gate"
+      case .concatenate: "concatenation"
+      case .lookUp: "table"
+      case .flatten: "flattening"
+      case .quantize: "to bytes"
+      case .dequantize: "to floats"
+      case .softmax: "softmax"
+      case .localResponseNorm: "response norm"
+      }
+    }
   }
 
   /// The node by whose name the graph knows the value that comes out.

@@ -27,6 +27,13 @@ enum QuantizedLayer {
     if case .convolution(let c) = self { c.groups == c.inChannels && c.outChannels == c.inChannels } else { false }
   }
 
+  /// Whether Winograd's algorithm can compute it: a dense convolution of 3×3 windows one beside the other.
+  var fitsWinograd: Bool {
+    guard case .convolution(let c) = self else { return false }
+    return c.kernel == Extent2D(3) && c.stride == Extent2D(1) && c.dilation == Extent2D(1) && c.groups == 1
+      && (16...Int(ckernels_int8_winograd_channels)).contains(c.inChannels) && c.outChannels >= 16
+  }
+
   /// Taps and channels of one sum.
   func row(of input: Shape) -> (taps: Int, channels: Int) {
     if case .linear = self { return (input.h * input.w, input.c) }
@@ -98,46 +105,54 @@ struct QuantizedWeights {
     self.inGroup = inGroup
   }
 
-  /// Packed for `ckernels_int8_multiply`, group after group; `places` names each column's channel, −1 for none.
-  func columns() -> (weights: [Int8], places: [Int]) {
-    let padded = (columnCount + 31) / 32 * 32
-    var weights = [Int8](repeating: 0, count: groups * padded * depth)
-    var places = [Int](repeating: -1, count: groups * padded)
-    for group in 0..<groups {
-      for column in 0..<columnCount { places[group * padded + column] = group * columnCount + column }
-    }
-    weights.withUnsafeMutableBufferPointer { weights in
-      rounded.withUnsafeBufferPointer { rounded in
-        for group in 0..<groups {
-          for block in stride(from: 0, to: columnCount, by: 32) {
-            // All columns of a block one after the other, so that what they share of a cache line is filled at once.
-            for channel in 0..<inGroup {
-              for column in block..<min(columnCount, block + 32) {
-                let source = ((group * columnCount + column) * inGroup + channel) * taps
-                let target = (group * padded + block) * depth + channel / 4 * 128 + column % 32 * 4 + channel % 4
-                for tap in 0..<taps { weights[target + tap * length * 32] = rounded[source + tap] }
-              }
-            }
-          }
-        }
-      }
-    }
-    return (weights, places)
+  /// The channel of each column that products fill up to, group after group; −1 for none.
+  var columnPlaces: [Int] {
+    let block = Int(ckernels_int8_columns)
+    let padded = (columnCount + block - 1) / block * block
+    return (0..<(groups * padded)).map { $0 % padded < columnCount ? $0 / padded * columnCount + $0 % padded : -1 }
   }
 
-  /// Packed for `ckernels_int8_depthwise`; `places` names each lane's channel, −1 for none.
-  func lanes() -> (weights: [Int8], places: [Int]) {
-    let groupsOfTaps = (taps + 3) / 4
-    let blocks = (groups + 63) / 64
-    var weights = [Int8](repeating: 0, count: blocks * groupsOfTaps * 256)
-    var places = [Int](repeating: -1, count: blocks * 64)
-    for channel in 0..<groups {
-      let lane = ckernels_int8_lane(channel % 64)
-      places[channel / 64 * 64 + lane] = channel
-      for tap in 0..<taps {
-        weights[(channel / 64 * groupsOfTaps + tap / 4) * 256 + lane * 4 + tap % 4] = rounded[channel * taps + tap]
+  /// Each group's, packed for the kernels' `multiply`.
+  func columns(_ kernels: ByteKernels) -> [[Int8]] {
+    (0..<groups).map { group in
+      var rows = [Int8](repeating: 0, count: columnCount * depth)
+      for column in 0..<columnCount {
+        for channel in 0..<inGroup {
+          let source = ((group * columnCount + column) * inGroup + channel) * taps
+          for tap in 0..<taps { rows[column * depth + tap * length + channel] = rounded[source + tap] }
+        }
       }
+      return [Int8](packing: rows, columnCount, depth, by: kernels.table.pointee.pack)
     }
-    return (weights, places)
+  }
+
+  /// The channel of each lane of a depthwise convolution, −1 for none.
+  func lanePlaces(_ kernels: ByteKernels) -> [Int] {
+    let lanes = Int(ckernels_int8_lanes)
+    var places = [Int](repeating: -1, count: (groups + lanes - 1) / lanes * lanes)
+    for channel in 0..<groups { places[kernels.table.pointee.lane(channel)] = channel }
+    return places
+  }
+
+  /// Packed for the kernels' `depthwise`.
+  func lanes(_ kernels: ByteKernels) -> [Int8] {
+    [Int8](packing: rounded, groups, taps, by: kernels.table.pointee.pack_depthwise)
+  }
+
+  /// Packed by a function for Winograd's algorithm.
+  func frequencies(_ pack: (UnsafePointer<Int8>, Int, Int, UnsafeMutablePointer<Int8>?) -> Int) -> [Int8] {
+    [Int8](packing: rounded, columnCount, inGroup, by: pack)
+  }
+}
+
+extension [Int8] {
+  /// Packs weights by a function of `ckernels_int8.h`, which counts the bytes it needs where it is given no memory.
+  fileprivate init(
+    packing weights: [Int8], _ outputs: Int, _ depth: Int,
+    by pack: (UnsafePointer<Int8>, Int, Int, UnsafeMutablePointer<Int8>?) -> Int
+  ) {
+    self.init(unsafeUninitializedCapacity: pack(weights, outputs, depth, nil)) { packed, count in
+      count = pack(weights, outputs, depth, packed.baseAddress)
+    }
   }
 }

@@ -29,18 +29,15 @@ struct ComputeBenches {
 
   /// What each step of a network takes of an image's processor time on one thread, the slowest first.
   func layers(_ model: PictureModel, batch: Int) throws(Failure) -> [Measurement] {
-    guard let network = model.network as? CompiledNetwork else {
-      throw .usage("layers are measured of networks in fp32, and \(model.name) was quantized")
-    }
     let times: [Double]
     do throws(EngineError) {
-      let plan = try InferencePlan(network: network, batchCapacity: batch)
-      let images = BatchImages(network.inputShape, count: batch)
+      let plan = try model.network.plan(batchCapacity: batch)
+      let images = BatchImages(model.network.inputShape, count: batch)
       times = plan.stepTimes(images: images.pointers, repetitions: rounds) { Double(Clock.threadNanoseconds()) / 1000 }
     } catch {
       throw .data("\(model.name): \(error)")
     }
-    let steps = network.summary
+    let steps = model.network.summary
     return steps.indices.sorted { times[$0] > times[$1] }.map { index in
       Measurement(
         "layer", [("network", model.name), ("layer", steps[index].name), ("algorithm", steps[index].algorithm)],

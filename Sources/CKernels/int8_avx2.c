@@ -1,0 +1,228 @@
+#include "int8_avx2.h"
+#include <string.h>
+
+#if defined(__x86_64__)
+/* Products of bytes by AVX2. Its instruction for them, vpmaddubsw, adds two products and saturates at 16 bits. So for each
+   eight columns weights are packed as two lists of fours of rows, each with the row where it begins. In the narrow one no
+   two neighbours can pass 16 bits, whatever bytes they meet. Fours that could stand in it twice, with half of each weight,
+   while they are few; else they stand in the wide one, in 16 bits for vpmaddwd, and meet widened bytes. */
+
+enum { vector = 8, four = 4 * vector, most_sum = 128 };
+
+/* Sixteenths of a vector's fours up to which halving the doubtful ones costs less than widening them. */
+enum { halved_of_16 = 5 };
+
+static size_t vectors_of(size_t columns) { return (columns + vector - 1) / vector; }
+
+/* Weights from row `k` on of a vector of columns, [8][4]; missing ones are zero. */
+static void gather(
+    const int8_t *weights, size_t columns, size_t depth, size_t first, size_t k, int8_t out[four]) {
+  memset(out, 0, four);
+  for (size_t c = first; c < lesser(first + vector, columns); c++) memcpy(out + 4 * (c - first), weights + c * depth + k, 4);
+}
+
+/* Whether 255 times the weights of one sign adds up to more than 16 bits in any pair. */
+static int may_saturate(const int8_t w[four]) {
+  for (int i = 0; i < four; i += 2) {
+    const int above = (w[i] > 0 ? w[i] : 0) + (w[i + 1] > 0 ? w[i + 1] : 0);
+    const int below = (w[i] < 0 ? w[i] : 0) + (w[i + 1] < 0 ? w[i + 1] : 0);
+    if (above > most_sum || below < -most_sum) return 1;
+  }
+  return 0;
+}
+
+/* The lists of a vector: how many entries, and where their rows and weights lie, in bytes from the start of all. */
+typedef struct {
+  uint32_t narrow, wide, rows, weights;
+} lists;
+
+/* The lists of the vector of columns from `first` on, to be written from byte `end` on. */
+static lists measured(const int8_t *weights, size_t columns, size_t depth, size_t first, size_t end) {
+  int8_t w[four];
+  uint32_t doubtful = 0;
+  for (size_t k = 0; k < depth; k += 4) {
+    gather(weights, columns, depth, first, k, w);
+    doubtful += may_saturate(w) != 0;
+  }
+  const uint32_t fours = (uint32_t)(depth / 4);
+  const int is_halved = 16 * doubtful <= halved_of_16 * fours;
+  lists l = {.narrow = is_halved ? fours + doubtful : fours - doubtful, .wide = is_halved ? 0 : doubtful};
+  l.rows = (uint32_t)end;
+  l.weights = l.rows + ((l.narrow + l.wide) * (uint32_t)sizeof(uint32_t) + 31) / 32 * 32;
+  return l;
+}
+
+static void write_lists(
+    const int8_t *weights, size_t columns, size_t depth, size_t first, const lists *l, int8_t *packed) {
+  uint32_t *row = (uint32_t *)(packed + l->rows), *wide_row = row + l->narrow;
+  int8_t *narrow = packed + l->weights;
+  int16_t *wide = (int16_t *)(narrow + four * l->narrow);
+  for (size_t k = 0; k < depth; k += 4) {
+    int8_t w[four];
+    gather(weights, columns, depth, first, k, w);
+    const int is_doubtful = may_saturate(w);
+    if (is_doubtful && l->wide) {
+      /* [2 pairs of rows][8][2] */
+      for (size_t i = 0; i < four; i++) wide[i % 4 / 2 * 2 * vector + i / 4 * 2 + i % 2] = w[i];
+      wide += four;
+      *wide_row++ = (uint32_t)k;
+      continue;
+    }
+    if (is_doubtful) {
+      for (size_t i = 0; i < four; i++) {
+        narrow[i] = (int8_t)(w[i] / 2);
+        w[i] = (int8_t)(w[i] - narrow[i]);
+      }
+      narrow += four;
+      *row++ = (uint32_t)k;
+    }
+    memcpy(narrow, w, four);
+    narrow += four;
+    *row++ = (uint32_t)k;
+  }
+}
+
+static size_t pack(const int8_t *weights, size_t columns, size_t depth, int8_t *packed) {
+  lists *heads = (lists *)packed;
+  size_t end = (vectors_of(columns) * sizeof(lists) + 31) / 32 * 32;
+  for (size_t first = 0; first < columns; first += vector) {
+    const lists l = measured(weights, columns, depth, first, end);
+    end = l.weights + four * ((size_t)l.narrow + 2 * l.wide);
+    if (!packed) continue;
+    *heads++ = l;
+    write_lists(weights, columns, depth, first, &l, packed);
+  }
+  return end;
+}
+
+/* [16 channels][pair of taps][16][2] in 16 bits */
+static size_t pack_depthwise(const int8_t *weights, size_t channels, size_t taps, int8_t *packed) {
+  const size_t pairs = (taps + 1) / 2, size = (channels + 15) / 16 * pairs * 32 * sizeof(int16_t);
+  if (!packed) return size;
+  memset(packed, 0, size);
+  int16_t *wide = (int16_t *)packed;
+  for (size_t c = 0; c < channels; c++)
+    for (size_t t = 0; t < taps; t++) wide[(c / 16 * pairs + t / 2) * 32 + c % 16 * 2 + t % 2] = weights[c * taps + t];
+  return size;
+}
+
+static size_t wide_depth(size_t depth) { return (depth + 15) / 16 * 16; }
+
+static size_t multiply_scratch(size_t rows, size_t depth) { return rows * wide_depth(depth) * sizeof(int16_t); }
+
+enum { tile_rows = 12 };
+
+/* Results of `rows` rows for one vector of columns. */
+AVX2 INLINE void tile(const int rows, const ckernels_int8_product *p, const lists *l, place at) {
+  const uint32_t *next = (const uint32_t *)(p->weights + l->rows);
+  const int8_t *w = p->weights + l->weights;
+  __m256i sum[tile_rows];
+#pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++) sum[r] = _mm256_setzero_si256();
+  const size_t a_stride = p->a_stride, wide_stride = wide_depth(p->depth);
+  const uint8_t *a = p->a + at.row * a_stride;
+  const __m256i ones = _mm256_set1_epi16(1);
+  for (size_t i = 0; i < l->narrow; i++, w += four) {
+    const __m256i column = _mm256_load_si256((const __m256i *)w);
+    const uint8_t *x = a + *next++;
+#pragma clang loop unroll(full)
+    for (int r = 0; r < rows; r++) sum[r] = plus_four(sum[r], x + (size_t)r * a_stride, column, ones);
+  }
+  const int16_t *wide = (const int16_t *)p->scratch + at.row * wide_stride;
+  for (size_t i = 0; i < l->wide; i++, w += 2 * four) {
+    const __m256i first = _mm256_load_si256((const __m256i *)w), second = _mm256_load_si256((const __m256i *)(w + four));
+    const int16_t *x = wide + *next++;
+#pragma clang loop unroll(full)
+    for (int r = 0; r < rows; r++) {
+      sum[r] = plus_pair(sum[r], x + (size_t)r * wide_stride, first);
+      sum[r] = plus_pair(sum[r], x + (size_t)r * wide_stride + 2, second);
+    }
+  }
+  finish(rows, sum, p->columns - at.column, &p->epilogue, p->output, at);
+}
+
+typedef void (*tile_kernel)(const ckernels_int8_product *, const lists *, place);
+
+#define TILE(rows) \
+  AVX2 static void tile_##rows(const ckernels_int8_product *p, const lists *l, place at) { tile(rows, p, l, at); }
+#define EACH_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
+EACH_ROWS(TILE)
+#define NAME(rows) tile_##rows,
+static const tile_kernel tiles[tile_rows] = {EACH_ROWS(NAME)};
+
+AVX2 static void widen(const ckernels_int8_product *p) {
+  int16_t *out = p->scratch;
+  for (size_t row = 0; row < p->rows; row++, out += wide_depth(p->depth))
+    for (size_t k = 0; k < p->depth; k += 16)
+      _mm256_store_si256(
+          (__m256i *)(out + k),
+          _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(p->a + row * p->a_stride + k))));
+}
+
+static void multiply(const ckernels_int8_product *p) {
+  const lists *heads = (const lists *)p->weights;
+  /* Equal shares of the rows, so that the last tile is no sliver. */
+  const size_t count = (p->rows + tile_rows - 1) / tile_rows;
+  const size_t least = count ? p->rows / count : 0, longer = p->rows - least * count;
+  int is_widened = 0;
+  for (size_t column = 0; column < p->columns; column += vector) {
+    const lists *l = heads + column / vector;
+    if (l->wide && !is_widened) {
+      widen(p);
+      is_widened = 1;
+    }
+    size_t row = 0;
+    for (size_t t = 0; t < count; t++) {
+      const size_t height = least + (t < longer);
+      tiles[height - 1](p, l, (place){row, column});
+      row += height;
+    }
+  }
+}
+/* Bytes of two taps side by side, widened, times their weights. */
+AVX2 INLINE void lanes_of_pixel(
+    const uint8_t *const *taps, const size_t pairs, const int16_t *weights, size_t channels,
+    const ckernels_int8_epilogue *e, uint8_t *out) {
+  const ckernels_int8_output output = {.bytes = out};
+  for (size_t c = 0; c < channels; c += 16) {
+    __m256i sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+    for (size_t p = 0; p < pairs; p++, weights += 32) {
+      const __m128i a = _mm_loadu_si128((const __m128i *)(taps[2 * p] + c));
+      const __m128i b = _mm_loadu_si128((const __m128i *)(taps[2 * p + 1] + c));
+      const __m256i low = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b));
+      const __m256i high = _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b));
+      sum[0] = _mm256_add_epi32(sum[0], _mm256_madd_epi16(low, _mm256_load_si256((const __m256i *)weights)));
+      sum[1] = _mm256_add_epi32(sum[1], _mm256_madd_epi16(high, _mm256_load_si256((const __m256i *)(weights + 16))));
+    }
+    finish_wide(sum, channels - c, e, output, (place){0, c});
+  }
+}
+
+AVX2 static void pixel(
+    const uint8_t *const *taps, size_t count, const int8_t *weights, size_t channels, const ckernels_int8_epilogue *e,
+    uint8_t *out) {
+  const int16_t *wide = (const int16_t *)weights;
+  if (count == 9) lanes_of_pixel(taps, 5, wide, channels, e, out);
+  else lanes_of_pixel(taps, (count + 1) / 2, wide, channels, e, out);
+}
+
+static void depthwise(
+    const ckernels_int8_window *w, const uint8_t *in, const int8_t *weights, const ckernels_int8_epilogue *epilogue,
+    ckernels_int8_output output) {
+  int8_each_pixel(w, in, weights, epilogue, output, pixel);
+}
+
+static size_t lane(size_t channel) { return channel; }
+
+const ckernels_int8_table int8_avx2_table = {
+    .pack = pack,
+    .multiply = multiply,
+    .multiply_scratch = multiply_scratch,
+    .pack_depthwise = pack_depthwise,
+    .lane = lane,
+    .depthwise = depthwise,
+    .pack_winograd = int8_avx2_pack_winograd,
+    .winograd = int8_avx2_winograd,
+    .winograd_scratch = int8_avx2_winograd_scratch,
+};
+#endif
