@@ -76,6 +76,21 @@ struct QuantizedPlanTests {
     try compare(graph, UInt64(seed), "\(graph.nodes.map { "\($0)" }.joined(separator: "\n"))", allowed: 0.15)
   }
 
+  @Test(arguments: InstructionSet.available)
+  func takesMoreImagesThanABlockHasRows(_ set: InstructionSet) throws {
+    let graph = AwkwardGraph(
+      "", Shape(c: 128, h: 8, w: 8), .flatten, .linear(Linear(inFeatures: 128 * 64, outFeatures: 3))
+    ).graph
+    let folded = try FoldedNetwork(graph: graph, weights: try SeededTensors(graph: graph, seed: 1))
+    var generator = Seeded(seed: 9)
+    let images = (0..<64).map { _ in generator.floats(graph.inputShape.count, in: -2...2) }
+    let network = try QuantizedNetwork(
+      graph: folded.graph, weights: folded, quantization: try calibrated(folded, [images[0]]), instructionSet: set)
+    let alone = try QuantizedPlan(network: network, batchCapacity: 1)
+    #expect(
+      answers(try QuantizedPlan(network: network, batchCapacity: 64), images) == images.map { answers(alone, [$0])[0] })
+  }
+
   @Test func namesAValueWithoutScale() throws {
     let graph = AwkwardGraph(
       "", Shape(c: 3, h: 5, w: 5), AwkwardGraph.conv(3, 4, 1), .activation(.relu), AwkwardGraph.conv(4, 2, 1)

@@ -45,18 +45,18 @@ package final class QuantizedNetwork: Sendable {
   }
 }
 
-/// Bytes at a 64-byte boundary that may be read a little beyond their end.
+/// Bytes in pages of their own, zero at first, that may be read a little beyond their end.
 final class ByteMemory: @unchecked Sendable {
   static let slack = 64
   let bytes: UnsafeMutablePointer<UInt8>
   /// Without the slack.
   let count: Int
+  private let pages: Pages
 
-  /// Zeros.
   init(count: Int) {
     self.count = count
-    let raw = UnsafeMutableRawPointer.allocate(byteCount: count + Self.slack, alignment: 64)
-    bytes = raw.initializeMemory(as: UInt8.self, repeating: 0, count: count + Self.slack)
+    pages = Pages(bytes: count + Self.slack)
+    bytes = pages.base.bindMemory(to: UInt8.self, capacity: count + Self.slack)
   }
 
   convenience init(_ values: [Int8]) {
@@ -65,6 +65,4 @@ final class ByteMemory: @unchecked Sendable {
       UnsafeMutableRawPointer(bytes).copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(bytes), byteCount: $0.count)
     }
   }
-
-  deinit { UnsafeMutableRawPointer(bytes).deallocate() }
 }

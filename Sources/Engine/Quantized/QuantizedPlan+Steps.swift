@@ -48,25 +48,20 @@ extension QuantizedPlan {
 
   private func multiply(_ step: QuantizedStep, _ p: QuantizedStep.Product, count: Int) {
     let input = step.inputs[0]
-    let (x, y) = (network.values[input], network.values[step.output].shape)
-    guard let window = p.window else {
-      block(step, p, group: 0, bytes(input, 0), stride: x.byteCount, image: 0, first: 0, rows: count)
-      return
-    }
-    let area = y.h * y.w
-    let blockRows = Self.blockRows(depth: p.depth)
-    let isPlain =
-      window.kernel == Extent2D(1) && window.stride == Extent2D(1) && p.groups == 1 && x.shape.h == y.h
-      && x.shape.w == y.w
-    if isPlain {
-      for first in stride(from: 0, to: count * area, by: blockRows) {
+    let (x, y) = (network.values[input], network.values[step.output])
+    guard let window = p.window, !p.isPointwise(from: x.shape, to: y.shape) else {
+      let (rows, stride) = p.window == nil ? (count, x.byteCount) : (count * y.shape.h * y.shape.w, x.stride)
+      let blockRows = Self.blockRows(of: rows, depth: p.depth)
+      for first in Swift.stride(from: 0, to: rows, by: blockRows) {
         block(
-          step, p, group: 0, bytes(input, 0) + first * x.stride, stride: x.stride, image: 0, first: first,
-          rows: min(blockRows, count * area - first))
+          step, p, group: 0, bytes(input, 0) + first * stride, stride: stride, image: 0, first: first,
+          rows: min(blockRows, rows - first))
       }
       return
     }
+    let area = y.shape.h * y.shape.w
     var geometry = geometry(window, of: input, to: step.output)
+    let blockRows = Self.blockRows(of: area, depth: p.depth)
     for n in 0..<count {
       for group in 0..<p.groups {
         let offset = group * (x.shape.c / p.groups)

@@ -64,13 +64,20 @@ package final class QuantizedPlan {
     }
   }
 
-  /// Rows of a block of windows: what stays in the second cache, a multiple of the kernel's 12.
-  static func blockRows(depth: Int) -> Int { max(1, min(8, 327_680 / (12 * depth))) * 12 }
+  /// Rows of a block of windows at most: what stays in the second cache.
+  private static func mostRows(depth: Int) -> Int { max(1, min(12, 327_680 / (12 * depth))) * 12 }
+
+  /// Rows of each block that `rows` rows are shared out to, evenly, lest the last be a sliver.
+  static func blockRows(of rows: Int, depth: Int) -> Int {
+    let most = mostRows(depth: depth)
+    let blocks = max((rows + most - 1) / most, (rows + 48) / 96)
+    return (rows + blocks - 1) / max(1, blocks)
+  }
 
   private static func rowCapacity(_ network: QuantizedNetwork) -> Int {
     network.steps.reduce(0) { most, step in
       guard case .product(let p) = step.kernel else { return most }
-      return max(most, p.depth * blockRows(depth: p.depth))
+      return max(most, p.depth * mostRows(depth: p.depth))
     }
   }
 
@@ -78,7 +85,7 @@ package final class QuantizedPlan {
     network.steps.reduce(0) { most, step in
       let kernels = network.kernels.table.pointee
       return switch step.kernel {
-      case .product(let p): max(most, kernels.multiply_scratch(blockRows(depth: p.depth), p.depth))
+      case .product(let p): max(most, kernels.multiply_scratch(mostRows(depth: p.depth), p.depth))
       case .winograd: max(most, kernels.winograd_scratch?(network.values[step.inputs[0]].shape.c) ?? 0)
       default: most
       }

@@ -17,6 +17,11 @@ struct QuantizedStep: Sendable {
     var weights: [Int]
     var results: Results
 
+    /// Whether every output pixel is a product of the input pixel at its own place.
+    func isPointwise(from x: Shape, to y: Shape) -> Bool {
+      window?.kernel == Extent2D(1) && window?.stride == Extent2D(1) && groups == 1 && (x.h, x.w) == (y.h, y.w)
+    }
+
     /// Output channels of a group in whole blocks.
     var paddedColumns: Int { (columns + 31) / 32 * 32 }
   }
