@@ -4,8 +4,8 @@
 #if defined(__x86_64__)
 /* Products of bytes by AVX2. Its instruction for them, vpmaddubsw, adds two products and saturates at 16 bits. So for each
    eight columns weights are packed as two lists of fours of rows, each with the row where it begins. In the narrow one no
-   two neighbours can pass 16 bits, whatever bytes they meet. Fours that could stand in it twice, with half of each weight,
-   while they are few; else they stand in the wide one, in 16 bits for vpmaddwd, and meet widened bytes. */
+   two neighbours can pass 16 bits, whatever bytes they meet. Doubtful fours, which could, stand in it twice, with half of
+   each weight, while they are few; else they stand in the wide one, in 16 bits for vpmaddwd, and meet widened bytes. */
 
 enum { vector = 8, four = 4 * vector, most_sum = 128 };
 
@@ -33,22 +33,22 @@ static int may_saturate(const int8_t w[four]) {
 
 /* The lists of a vector: how many entries, and where their rows and weights lie, in bytes from the start of all. */
 typedef struct {
-  uint32_t narrow, wide, rows, weights;
+  size_t narrow, wide, rows, weights;
 } lists;
 
 /* The lists of the vector of columns from `first` on, to be written from byte `end` on. */
 static lists measured(const int8_t *weights, size_t columns, size_t depth, size_t first, size_t end) {
   int8_t w[four];
-  uint32_t doubtful = 0;
+  size_t doubtful = 0;
   for (size_t k = 0; k < depth; k += 4) {
     gather(weights, columns, depth, first, k, w);
     doubtful += may_saturate(w) != 0;
   }
-  const uint32_t fours = (uint32_t)(depth / 4);
+  const size_t fours = depth / 4;
   const int is_halved = 16 * doubtful <= halved_of_16 * fours;
   lists l = {.narrow = is_halved ? fours + doubtful : fours - doubtful, .wide = is_halved ? 0 : doubtful};
-  l.rows = (uint32_t)end;
-  l.weights = l.rows + ((l.narrow + l.wide) * (uint32_t)sizeof(uint32_t) + 31) / 32 * 32;
+  l.rows = end;
+  l.weights = l.rows + ((l.narrow + l.wide) * sizeof(uint32_t) + 31) / 32 * 32;
   return l;
 }
 
@@ -87,7 +87,7 @@ static size_t pack(const int8_t *weights, size_t columns, size_t depth, int8_t *
   size_t end = (vectors_of(columns) * sizeof(lists) + 31) / 32 * 32;
   for (size_t first = 0; first < columns; first += vector) {
     const lists l = measured(weights, columns, depth, first, end);
-    end = l.weights + four * ((size_t)l.narrow + 2 * l.wide);
+    end = l.weights + four * (l.narrow + 2 * l.wide);
     if (!packed) continue;
     *heads++ = l;
     write_lists(weights, columns, depth, first, &l, packed);

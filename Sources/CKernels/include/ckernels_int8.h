@@ -63,7 +63,7 @@ void ckernels_int8_unfold(
     size_t count, uint8_t *_Nonnull rows);
 
 /// The most channels whose sums, four times over, stay within 32 bits.
-enum { ckernels_int8_winograd_channels = 1842 };
+enum { ckernels_int8_winograd_channels = 1820 };
 
 /// The kernels whose sums an instruction set has its own instructions for, and how each wants its weights.
 ///
