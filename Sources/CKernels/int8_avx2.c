@@ -112,43 +112,55 @@ static size_t multiply_scratch(size_t rows, size_t depth) { return rows * wide_d
 
 enum { tile_rows = 12 };
 
-/* Results of `rows` rows for one vector of columns. */
-AVX2 INLINE void tile(const int rows, const ckernels_int8_product *p, const lists *l, place at) {
-  const uint32_t *next = (const uint32_t *)(p->weights + l->rows);
-  const int8_t *w = p->weights + l->weights;
-  __m256i sum[tile_rows];
-#pragma clang loop unroll(full)
-  for (int r = 0; r < rows; r++) sum[r] = _mm256_setzero_si256();
-  const size_t a_stride = p->a_stride, wide_stride = wide_depth(p->depth);
-  const uint8_t *a = p->a + at.row * a_stride;
+/* Results for one vector of columns of `tiles` times `rows` rows, one after the other. What is read of weights comes from
+   far in the first of them, and is asked for in time. */
+AVX2 INLINE void tiles_of(
+    const int rows, size_t tiles, const ckernels_int8_product *p, const lists *l, size_t first_row, size_t column) {
+  const size_t a_stride = p->a_stride, wide_stride = wide_depth(p->depth), stride = p->output.stride;
+  const uint8_t *a = p->a + first_row * a_stride;
+  const int16_t *wide = (const int16_t *)p->scratch + first_row * wide_stride;
   const __m256i ones = _mm256_set1_epi16(1);
-  for (size_t i = 0; i < l->narrow; i++, w += four) {
-    const __m256i column = _mm256_load_si256((const __m256i *)w);
-    const uint8_t *x = a + *next++;
+  outcome to = outcome_of(&p->epilogue, stride, (place){first_row, column});
+  for (size_t at = first_row * stride + column; tiles > 0; tiles--, at += (size_t)rows * stride) {
+    const uint32_t *next = (const uint32_t *)(p->weights + l->rows);
+    const int8_t *w = p->weights + l->weights;
+    __m256i sum[tile_rows];
 #pragma clang loop unroll(full)
-    for (int r = 0; r < rows; r++) sum[r] = plus_four(sum[r], x + (size_t)r * a_stride, column, ones);
-  }
-  const int16_t *wide = (const int16_t *)p->scratch + at.row * wide_stride;
-  for (size_t i = 0; i < l->wide; i++, w += 2 * four) {
-    const __m256i first = _mm256_load_si256((const __m256i *)w), second = _mm256_load_si256((const __m256i *)(w + four));
-    const int16_t *x = wide + *next++;
+    for (int r = 0; r < rows; r++) sum[r] = _mm256_setzero_si256();
+    for (size_t i = 0; i < l->narrow; i++, w += four) {
+      const __m256i weights = _mm256_load_si256((const __m256i *)w);
+      const uint8_t *x = a + *next++;
+      __builtin_prefetch(w + 32 * four);
 #pragma clang loop unroll(full)
-    for (int r = 0; r < rows; r++) {
-      sum[r] = plus_pair(sum[r], x + (size_t)r * wide_stride, first);
-      sum[r] = plus_pair(sum[r], x + (size_t)r * wide_stride + 2, second);
+      for (int r = 0; r < rows; r++) sum[r] = plus_four(sum[r], x + (size_t)r * a_stride, weights, ones);
     }
+    for (size_t i = 0; i < l->wide; i++, w += 2 * four) {
+      const __m256i left = _mm256_load_si256((const __m256i *)w), right = _mm256_load_si256((const __m256i *)(w + four));
+      const int16_t *x = wide + *next++;
+#pragma clang loop unroll(full)
+      for (int r = 0; r < rows; r++) {
+        sum[r] = plus_pair(sum[r], x + (size_t)r * wide_stride, left);
+        sum[r] = plus_pair(sum[r], x + (size_t)r * wide_stride + 2, right);
+      }
+    }
+    finish(rows, sum, p->columns - column, &to, &p->epilogue, p->output, at);
+    a += (size_t)rows * a_stride;
+    wide += (size_t)rows * wide_stride;
+    if (to.residual) to.residual += (size_t)rows * stride;
   }
-  finish(rows, sum, p->columns - at.column, &p->epilogue, p->output, at);
 }
 
-typedef void (*tile_kernel)(const ckernels_int8_product *, const lists *, place);
+typedef void (*tile_kernel)(size_t tiles, const ckernels_int8_product *, const lists *, size_t row, size_t column);
 
-#define TILE(rows) \
-  AVX2 static void tile_##rows(const ckernels_int8_product *p, const lists *l, place at) { tile(rows, p, l, at); }
+#define TILES(rows)                                                                                             \
+  AVX2 static void tiles_##rows(                                                                                \
+      size_t tiles, const ckernels_int8_product *p, const lists *l, size_t row, size_t column) {                \
+    tiles_of(rows, tiles, p, l, row, column);                                                                   \
+  }
 #define EACH_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
-EACH_ROWS(TILE)
-#define NAME(rows) tile_##rows,
-static const tile_kernel tiles[tile_rows] = {EACH_ROWS(NAME)};
+EACH_ROWS(TILES)
+#define NAME(rows) tiles_##rows,
+static const tile_kernel kernels[tile_rows] = {EACH_ROWS(NAME)};
 
 AVX2 static void widen(const ckernels_int8_product *p) {
   int16_t *out = p->scratch;
@@ -161,9 +173,9 @@ AVX2 static void widen(const ckernels_int8_product *p) {
 
 static void multiply(const ckernels_int8_product *p) {
   const lists *heads = (const lists *)p->weights;
-  /* Equal shares of the rows, so that the last tile is no sliver. */
-  const size_t count = (p->rows + tile_rows - 1) / tile_rows;
-  const size_t least = count ? p->rows / count : 0, longer = p->rows - least * count;
+  if (p->rows == 0) return;
+  /* Equal shares of the rows, so that the last tile is no sliver: first the taller ones. */
+  const size_t tiles = (p->rows + tile_rows - 1) / tile_rows, height = p->rows / tiles, taller = p->rows % tiles;
   int is_widened = 0;
   for (size_t column = 0; column < p->columns; column += vector) {
     const lists *l = heads + column / vector;
@@ -171,14 +183,11 @@ static void multiply(const ckernels_int8_product *p) {
       widen(p);
       is_widened = 1;
     }
-    size_t row = 0;
-    for (size_t t = 0; t < count; t++) {
-      const size_t height = least + (t < longer);
-      tiles[height - 1](p, l, (place){row, column});
-      row += height;
-    }
+    if (taller) kernels[height](taller, p, l, 0, column);
+    kernels[height - 1](tiles - taller, p, l, taller * (height + 1), column);
   }
 }
+
 /* Bytes of two taps side by side, widened, times their weights: the sums of sixteen channels. */
 AVX2 INLINE void add_taps(
     const uint8_t *const *taps, size_t c, const size_t pairs, const int16_t *weights, __m256i sum[2]) {

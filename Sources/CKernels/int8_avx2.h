@@ -92,36 +92,50 @@ AVX2 INLINE __m256i quanta_of(const float *real, const ckernels_int8_epilogue *e
   return quanta8(v, _mm256_set1_ps(e->high));
 }
 
-/* Results of eight columns, of which `count` are meant, for `rows` rows of sums. */
+/* Bytes of eight columns of four rows, one row behind the other. */
+AVX2 INLINE __m256i packed32(const __m256i quanta[4], __m128i least) {
+  const __m256i bytes =
+      _mm256_packus_epi16(_mm256_packs_epi32(quanta[0], quanta[1]), _mm256_packs_epi32(quanta[2], quanta[3]));
+  const __m256i rows = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  return _mm256_max_epu8(rows, _mm256_broadcastsi128_si256(least));
+}
+
+/* Results of eight columns, of which `count` are meant, for `rows` rows of sums; the first lies `first` from the start. */
 AVX2 INLINE void finish(
-    const int rows, const __m256i *sum, size_t count, const ckernels_int8_epilogue *e, ckernels_int8_output o, place at) {
-  const outcome to = outcome_of(e, o.stride, at);
-  const size_t first = at.row * o.stride + at.column;
+    const int rows, const __m256i *sum, size_t count, const outcome *to, const ckernels_int8_epilogue *e,
+    ckernels_int8_output o, size_t first) {
   if (!e->activation && !o.floats) {
     uint8_t *out = o.bytes + first;
 #pragma clang loop unroll(full)
-    for (int r = 0; r < rows; r += 2) {
-      const size_t one = (size_t)r * o.stride, two = r + 1 < rows ? one + o.stride : one;
-      const __m256i next = r + 1 < rows ? sum[r + 1] : sum[r];
-      const __m128i bytes =
-          packed16(quanta8(value8(sum[r], &to, one), to.high), quanta8(value8(next, &to, two), to.high), to.low);
-      store_bytes(out + one, bytes, count, 8);
-      if (r + 1 == rows) continue;
-      if (count >= 8) _mm_storeh_pd((double *)(out + two), _mm_castsi128_pd(bytes));
-      else store_bytes(out + two, _mm_srli_si128(bytes, 8), count, 8);
+    for (int r = 0; r < rows; r += 4) {
+      __m256i quanta[4];
+#pragma clang loop unroll(full)
+      for (int i = 0; i < 4; i++) {
+        const int row = r + i < rows ? r + i : rows - 1;
+        quanta[i] = quanta8(value8(sum[row], to, (size_t)row * o.stride), to->high);
+      }
+      const __m256i bytes = packed32(quanta, to->low);
+      const __m128i halves[2] = {_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1)};
+#pragma clang loop unroll(full)
+      for (int i = 0; i < 4 && r + i < rows; i++) {
+        uint8_t *row = out + (size_t)(r + i) * o.stride;
+        if (count < 8) store_bytes(row, i % 2 ? _mm_srli_si128(halves[i / 2], 8) : halves[i / 2], count, 8);
+        else if (i % 2) _mm_storeh_pd((double *)row, _mm_castsi128_pd(halves[i / 2]));
+        else _mm_storel_epi64((__m128i *)row, halves[i / 2]);
+      }
     }
     return;
   }
   float real[16 * 8];
 #pragma clang loop unroll(full)
-  for (int r = 0; r < rows; r++) _mm256_storeu_ps(real + 8 * r, value8(sum[r], &to, (size_t)r * o.stride));
+  for (int r = 0; r < rows; r++) _mm256_storeu_ps(real + 8 * r, value8(sum[r], to, (size_t)r * o.stride));
   if (e->activation) ckernels_int8_activate(real, (size_t)rows * 8, e->activation);
   for (size_t r = 0; r < (size_t)rows; r++) {
     if (o.floats) {
       for (size_t c = 0; c < lesser(count, 8); c++) o.floats[first + r * o.stride + c] = real[8 * r + c];
     } else {
       const __m256i quanta = quanta_of(real + 8 * r, e);
-      store_bytes(o.bytes + first + r * o.stride, packed16(quanta, quanta, to.low), count, 8);
+      store_bytes(o.bytes + first + r * o.stride, packed16(quanta, quanta, to->low), count, 8);
     }
   }
 }
