@@ -1,8 +1,11 @@
 #include "ckernels.h"
+#include "ckernels_bf16.h"
 
 extern const ckernels_table ckernels_portable_table;
+extern const ckernels_bf16_table ckernels_bf16_portable_table;
 #if defined(__x86_64__)
 extern const ckernels_table ckernels_avx2_table, ckernels_avx512_table;
+extern const ckernels_bf16_table ckernels_bf16_avx512_table;
 #endif
 
 const ckernels_table *ckernels_of(int32_t instruction_set) {
@@ -11,6 +14,18 @@ const ckernels_table *ckernels_of(int32_t instruction_set) {
 #if defined(__x86_64__)
     case ckernels_avx2: return __builtin_cpu_supports("x86-64-v3") ? &ckernels_avx2_table : NULL;
     case ckernels_avx512: return __builtin_cpu_supports("x86-64-v4") ? &ckernels_avx512_table : NULL;
+#endif
+    default: return NULL;
+  }
+}
+
+const ckernels_bf16_table *ckernels_bf16_of(int32_t instruction_set) {
+  switch (instruction_set) {
+    case ckernels_portable: return &ckernels_bf16_portable_table;
+#if defined(__x86_64__)
+    case ckernels_avx512:
+      if (!__builtin_cpu_supports("x86-64-v4") || !__builtin_cpu_supports("avx512bf16")) return NULL;
+      return &ckernels_bf16_avx512_table;
 #endif
     default: return NULL;
   }
