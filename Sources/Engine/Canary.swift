@@ -54,8 +54,10 @@ package struct Canary: Equatable, Sendable {
   }
 
   /// Nil if the outputs are the expected ones, else a sentence on the first that is not.
-  package func discrepancy(in outputs: [Float]) -> String? {
-    let allowed = tolerance * (answers.map { $0.value.magnitude }.max() ?? 0) + 1e-6
+  ///
+  /// `rounding`: how far off the network's own rounding may be, where that is more than the canary's tolerance.
+  package func discrepancy(in outputs: [Float], rounding: Float = 0) -> String? {
+    let allowed = max(tolerance, rounding) * (answers.map { $0.value.magnitude }.max() ?? 0) + 1e-6
     for answer in answers {
       guard outputs.indices.contains(answer.index) else {
         return "the canary expects an output \(answer.index), the network has \(outputs.count)"

@@ -14,6 +14,9 @@ package enum InstructionSet: String, Sendable, CaseIterable {
 
   package static let best = available.last ?? .portable
 
+  /// Whether this processor has instructions for bf16 beside these (AVX512_BF16).
+  package var hasBF16: Bool { self != .portable && ckernels_bf16_of(code) != nil }
+
   private var code: Int32 {
     switch self {
     case .portable: 0
@@ -24,10 +27,10 @@ package enum InstructionSet: String, Sendable, CaseIterable {
 
   /// The kernels; those of the best available set if this processor lacks the instructions.
   var kernels: Kernels {
-    guard let table = ckernels_of(code) ?? ckernels_of(Self.best.code) else {
-      preconditionFailure("the portable kernels are always there")
-    }
-    return Kernels(table: table)
+    guard let table = ckernels_of(code) ?? ckernels_of(Self.best.code),
+      let bf16 = ckernels_bf16_of(code) ?? ckernels_bf16_of(Self.portable.code)
+    else { preconditionFailure("the portable kernels are always there") }
+    return Kernels(table: table, bf16: bf16)
   }
 
   /// The kernels on bytes; those of the best lesser set that has any and that this processor knows.
@@ -39,12 +42,16 @@ package enum InstructionSet: String, Sendable, CaseIterable {
   }
 }
 
-/// A set of C kernels, by the names of `ckernels.h`; constant for the life of the process.
+/// A set of C kernels, by the names of `ckernels.h` and `ckernels_bf16.h`; constant for the life of the process.
 struct Kernels: @unchecked Sendable {
   let table: UnsafePointer<ckernels_table>
+  /// Products of bf16 operands, the portable ones where the processor has no instructions for them.
+  let bf16: UnsafePointer<ckernels_bf16_table>
 
-  /// Floats of a panel of packed weights.
-  var panelColumns: Int { table.pointee.panel_columns }
+  /// Columns of a panel of packed weights.
+  func panelColumns(_ kind: MatrixProduct.Kind) -> Int {
+    kind == .bf16 ? bf16.pointee.panel_columns : table.pointee.panel_columns
+  }
 }
 
 /// A set of C kernels on bytes, by the names of `ckernels_int8.h`; constant for the life of the process.

@@ -21,7 +21,7 @@ struct DepthwiseTests {
   }
 }
 
-private struct DepthwiseCase {
+struct DepthwiseCase {
   enum Around: CaseIterable {
     /// 1×1 before and after.
     case expansionAndProjection

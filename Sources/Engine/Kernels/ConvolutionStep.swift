@@ -67,6 +67,8 @@ struct ConvolutionWeights {
 package enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
   /// A product over windows read where they lie; for 1×1 a plain product.
   case product
+  /// The same with operands rounded to bf16.
+  case bf16Product = "bf16 product"
   /// The same by OpenBLAS, windows copied together.
   case library
   /// Winograd's F(2×2,3×3), F(4×4,3×3).
@@ -77,10 +79,12 @@ package enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
 
   var isLibrary: Bool { self == .library || self == .libraryWinograd2 || self == .libraryWinograd4 }
 
+  var productKind: MatrixProduct.Kind { self == .bf16Product ? .bf16 : isLibrary ? .library : .own }
+
   /// Output pixels along an edge of Winograd's tile; nil for the others.
   var tileExtent: Int? {
     switch self {
-    case .product, .library: nil
+    case .product, .bf16Product, .library: nil
     case .winograd2, .libraryWinograd2: 2
     case .winograd4, .libraryWinograd4: 4
     }
@@ -98,9 +102,12 @@ extension ConvolutionStep {
   /// What may compute it under these options, at least one; OpenBLAS's alone if it is asked for.
   func algorithms(_ options: EngineOptions) -> [ConvolutionAlgorithm] {
     let fitting = ConvolutionAlgorithm.allCases.filter {
-      $0.tileExtent == nil || (fitsWinograd && !options.isExact)
+      $0 == .bf16Product
+        ? options.usesBF16 && convolution.groups == 1 : $0.tileExtent == nil || (fitsWinograd && !options.isExact)
     }
-    if let forced = options.forcedAlgorithm, fitting.contains(forced) { return [forced] }
+    if let forced = options.forcedAlgorithm, fitting.contains(forced) {
+      return forced == .product && fitting.contains(.bf16Product) ? [.product, .bf16Product] : [forced]
+    }
     switch options.products {
     case .automatic: return fitting
     case .own: return fitting.filter { !$0.isLibrary }
@@ -120,8 +127,8 @@ extension ConvolutionStep {
         self, try ConvolutionWeights(weights), isLibrary: algorithm.isLibrary, kernels)
     }
     if isPointwise && !isOfPicture {
-      return try PointwiseConvolution(self, weights, isLibrary: algorithm.isLibrary, kernels)
+      return try PointwiseConvolution(self, weights, algorithm.productKind, kernels)
     }
-    return try WindowConvolution(self, weights, isLibrary: algorithm.isLibrary, kernels)
+    return try WindowConvolution(self, weights, algorithm.productKind, kernels)
   }
 }

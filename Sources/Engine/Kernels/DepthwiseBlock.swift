@@ -9,12 +9,12 @@ struct DepthwiseBlock: StepKernel {
     let matrix: MatrixProduct
     let bias: FloatMemory
 
-    init(_ step: ConvolutionStep, _ weights: ConvolutionWeights, isLibrary: Bool, _ kernels: Kernels) {
+    init(_ step: ConvolutionStep, _ weights: ConvolutionWeights, _ kind: MatrixProduct.Kind, _ kernels: Kernels) {
       self.step = step
       let c = step.convolution
       matrix = MatrixProduct(
         WeightMatrix.of(weights.weights, outputs: c.outChannels, inputs: c.inChannels, area: 1), depth: c.inChannels,
-        outputs: c.outChannels, isLibrary: isLibrary, kernels: kernels)
+        outputs: c.outChannels, kind, kernels: kernels)
       bias = WeightMatrix.padded(weights.bias)
     }
   }
@@ -50,6 +50,7 @@ struct DepthwiseBlock: StepKernel {
   var outputs: [Int] { [projection?.step.output ?? step.output] + (sums.map { [$0] } ?? []) }
   var algorithm: String {
     (expansion == nil ? "" : "1×1 + ") + "depthwise" + (projection == nil ? "" : " + 1×1")
+      + ((expansion ?? projection)?.matrix.kind.suffix ?? "")
   }
   var weightBytes: Int {
     [expansion, projection].reduce(weights.byteCount + bias.byteCount) { sum, pointwise in
@@ -69,9 +70,18 @@ struct DepthwiseBlock: StepKernel {
   /// Input rows in memory at a time, in a ring.
   private var ringRows: Int { strip.inputRows(under: blockRows) }
 
+  /// Scratch floats for the wide numbers; those of the products lie behind.
+  private var betweenFloats: Int {
+    let floats = (ringRows + 1) * strip.rowLength + (projection == nil ? 0 : blockRows * outRowFloats)
+    return (floats + 15) / 16 * 16
+  }
+
   func scratchFloats(batch: Int, lanes: Int) -> Int {
-    let between = (ringRows + 1) * strip.rowLength + (projection == nil ? 0 : blockRows * outRowFloats)
-    return between
+    let products = [
+      expansion?.matrix.scratchFloats(rows: ringRows * step.inputShape.w, segments: 1),
+      projection?.matrix.scratchFloats(rows: blockRows * step.outputShape.w, segments: 1),
+    ]
+    return betweenFloats + products.reduce(0) { max($0, $1 ?? 0) }
   }
 
   func run(_ call: KernelCall) {
@@ -146,7 +156,7 @@ struct DepthwiseBlock: StepKernel {
     product.groups = rows.count
     product.group_stride = width * view.pixelStride
     product.out_group_stride = strip.rowLength
-    expansion.matrix.run(product, columns: 0..<expansion.matrix.columns, scratch: row)
+    expansion.matrix.run(product, columns: 0..<expansion.matrix.columns, scratch: call.scratch + betweenFloats)
   }
 
   private func compute(_ ring: Ring, _ call: KernelCall, image n: Int, rows: Range<Int>) {
@@ -189,7 +199,7 @@ struct DepthwiseBlock: StepKernel {
       product.residual = call.image(residual, n) + rows.lowerBound * width * r.pixelStride
       product.residual_row_stride = r.pixelStride
     }
-    projection.matrix.run(product, columns: 0..<projection.matrix.columns, scratch: between)
+    projection.matrix.run(product, columns: 0..<projection.matrix.columns, scratch: call.scratch + betweenFloats)
   }
 }
 

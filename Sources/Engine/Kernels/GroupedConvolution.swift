@@ -22,7 +22,7 @@ struct GroupedConvolution: StepKernel {
           let matrix = WeightMatrix.of(
             base + group * outGroup * inGroup * area, outputs: outGroup, inputs: inGroup, area: area)
           let product = MatrixProduct(
-            matrix, depth: step.depth, outputs: outGroup, isLibrary: isLibrary, kernels: kernels)
+            matrix, depth: step.depth, outputs: outGroup, isLibrary ? .library : .own, kernels: kernels)
           // Pixel by pixel: a group's channels are never all of them.
           let segments = strip.segments(
             rowStride: strip.rowLength, pixelStride: strip.channels, firstChannel: group * inGroup,

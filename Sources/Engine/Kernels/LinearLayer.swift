@@ -14,7 +14,7 @@ struct LinearLayer: StepKernel {
   /// The weights' features are in C, H, W order of `inputShape`; zeros meet the padding between pixels.
   init(
     input: Int, inputShape: Shape, output: Int, residual: Int?, activation: Activation?, _ weights: WeightRows,
-    isLibrary: Bool, _ kernels: Kernels
+    _ kind: MatrixProduct.Kind, _ kernels: Kernels
   ) throws(EngineError) {
     self.input = input
     self.output = output
@@ -23,14 +23,16 @@ struct LinearLayer: StepKernel {
     let area = inputShape.h * inputShape.w
     matrix = try MatrixProduct(
       weights, inputs: inputShape.c, height: area > 1 ? Value.padded(inputShape.c) : inputShape.c, area: area,
-      isLibrary: isLibrary, kernels: kernels)
+      kind, kernels: kernels)
     bias = WeightMatrix.padded(weights.bias)
   }
 
   var inputs: [Int] { [input] + (residual.map { [$0] } ?? []) }
   var outputs: [Int] { [output] }
-  var algorithm: String { matrix.isLibrary ? "linear, OpenBLAS" : "linear" }
+  var algorithm: String { "linear" + matrix.kind.suffix }
   var weightBytes: Int { matrix.memory.byteCount + bias.byteCount }
+
+  func scratchFloats(batch: Int, lanes: Int) -> Int { matrix.scratchFloats(rows: batch, segments: 1) }
 
   func run(_ call: KernelCall) {
     let (x, y) = (call.view(input), call.view(output))

@@ -2,11 +2,29 @@ internal import CKernels
 
 /// A matrix of weights, ready to be multiplied from the left by rows of activations.
 ///
-/// `depth` rows by `columns` columns: the outputs and zeros up to a multiple of 16. Own kernels read it in panels, OpenBLAS
-/// row by row.
+/// `depth` rows by `columns` columns: the outputs and zeros up to a multiple of 16.
 struct MatrixProduct: Sendable {
+  /// What computes it, and so in which form it lies in memory.
+  enum Kind: Sendable {
+    /// The engine's kernels, from panels of floats.
+    case own
+    /// The engine's kernels, from panels of pairs of bf16.
+    case bf16
+    /// OpenBLAS, row by row.
+    case library
+
+    /// What a step's name says of it.
+    var suffix: String {
+      switch self {
+      case .own: ""
+      case .bf16: ", bf16"
+      case .library: ", OpenBLAS"
+      }
+    }
+  }
+
   let kernels: Kernels
-  let isLibrary: Bool
+  let kind: Kind
   let depth: Int
   let outputs: Int
   let memory: FloatMemory
@@ -14,17 +32,21 @@ struct MatrixProduct: Sendable {
   let offset: Int
 
   /// Packs a row-major matrix.
-  init(_ matrix: FloatMemory, depth: Int, outputs: Int, isLibrary: Bool, kernels: Kernels) {
+  init(_ matrix: FloatMemory, depth: Int, outputs: Int, _ kind: Kind, kernels: Kernels) {
     self.kernels = kernels
-    self.isLibrary = isLibrary
+    self.kind = kind
     self.depth = depth
     self.outputs = outputs
     offset = 0
-    if isLibrary {
-      memory = matrix
-    } else {
-      memory = FloatMemory(count: depth * Value.padded(outputs))
-      kernels.table.pointee.pack(matrix.floats, depth, Value.padded(outputs), memory.floats)
+    let columns = Value.padded(outputs)
+    switch kind {
+    case .own:
+      memory = FloatMemory(count: depth * columns)
+      kernels.table.pointee.pack(matrix.floats, depth, columns, memory.floats)
+    case .bf16:
+      memory = FloatMemory(count: Self.pairs(depth) * columns)
+      kernels.bf16.pointee.pack(matrix.floats, depth, columns, memory.floats)
+    case .library: memory = matrix
     }
   }
 
@@ -32,17 +54,27 @@ struct MatrixProduct: Sendable {
   ///
   /// `height` is how many inputs a place has in memory; those beyond `inputs` are met by zeros.
   init(
-    _ weights: WeightRows, inputs: Int, height: Int, area: Int, isLibrary: Bool, kernels: Kernels
+    _ weights: WeightRows, inputs: Int, height: Int, area: Int, _ kind: Kind, kernels: Kernels
   ) throws(EngineError) {
     self.kernels = kernels
-    self.isLibrary = isLibrary
+    self.kind = kind
     let (depth, columns) = (area * height, Value.padded(weights.outputs))
-    let memory = FloatMemory(count: depth * columns)
-    try weights.eachPanel(kernels) { outputs, width, numbers, scale in
+    let panel = kernels.panelColumns(kind)
+    let memory = FloatMemory(count: kind == .bf16 ? Self.pairs(depth) * columns : depth * columns)
+    let plain = kind == .bf16 ? FloatMemory(count: depth * panel) : memory
+    try weights.eachPanel(of: panel) { outputs, width, numbers, scale in
       let first = outputs.lowerBound
-      ckernels_transpose(
-        numbers, scale, outputs.count, inputs, area, memory.floats + (isLibrary ? first : first * depth), height,
-        isLibrary ? columns : width)
+      switch kind {
+      case .own:
+        ckernels_transpose(numbers, scale, outputs.count, inputs, area, memory.floats + first * depth, height, width)
+      case .library:
+        ckernels_transpose(numbers, scale, outputs.count, inputs, area, memory.floats + first, height, columns)
+      case .bf16:
+        // What the panel before left where this one has nothing.
+        if outputs.count < panel { plain.floats.update(repeating: 0, count: plain.count) }
+        ckernels_transpose(numbers, scale, outputs.count, inputs, area, plain.floats, height, width)
+        kernels.bf16.pointee.pack(plain.floats, depth, width, memory.floats + first * Self.pairs(depth))
+      }
     }
     self.depth = depth
     outputs = weights.outputs
@@ -51,30 +83,41 @@ struct MatrixProduct: Sendable {
   }
 
   /// A matrix that lies packed in memory already.
-  init(packed memory: FloatMemory, at offset: Int, depth: Int, outputs: Int, isLibrary: Bool, kernels: Kernels) {
+  init(packed memory: FloatMemory, at offset: Int, depth: Int, outputs: Int, _ kind: Kind, kernels: Kernels) {
     self.kernels = kernels
-    self.isLibrary = isLibrary
+    self.kind = kind
     self.depth = depth
     self.outputs = outputs
     self.memory = memory
     self.offset = offset
   }
 
+  /// Rows of pairs.
+  private static func pairs(_ depth: Int) -> Int { (depth + 1) / 2 }
+
   var columns: Int { Value.padded(outputs) }
 
+  var isLibrary: Bool { kind == .library }
+
   /// Columns that cannot be split any further between lanes.
-  var grain: Int { kernels.panelColumns }
+  var grain: Int { kernels.panelColumns(kind) }
 
   /// Scratch floats for a product of so many rows.
-  func scratchFloats(rows: Int, segments: Int) -> Int { isLibrary && segments > 1 ? rows * depth : 0 }
+  func scratchFloats(rows: Int, segments: Int) -> Int {
+    switch kind {
+    case .own: 0
+    case .bf16: ckernels_bf16_scratch(rows, depth)
+    case .library: segments > 1 ? rows * depth : 0
+    }
+  }
 
   /// Computes a range of columns, its start a multiple of `grain`.
   ///
   /// The product's pointers of bias, residual and out are those of column 0; its matrix is filled in here, unless `panels`
-  /// holds the range's columns changed by `scale`.
+  /// holds the range's columns changed by `scale`. Products of bf16 alone take `factors` of the activations' columns.
   func run(
     _ given: ckernels_product, columns range: Range<Int>, panels: UnsafePointer<Float>? = nil,
-    scratch: UnsafeMutablePointer<Float>
+    factors: UnsafePointer<Float>? = nil, scratch: UnsafeMutablePointer<Float>
   ) {
     guard !range.isEmpty, given.rows > 0 else { return }
     var product = given
@@ -84,16 +127,18 @@ struct MatrixProduct: Sendable {
     product.columns = range.count
     product.padding = max(0, range.upperBound - outputs)
     let weights = UnsafePointer(memory.floats + offset)
-    if isLibrary {
-      runLibrary(product, weights + range.lowerBound, scratch)
-    } else {
+    switch kind {
+    case .own:
       product.panels = panels ?? weights + range.lowerBound * depth
       kernels.table.pointee.multiply(&product)
+    case .bf16:
+      kernels.bf16.pointee.multiply(&product, weights + range.lowerBound * Self.pairs(depth), factors, scratch)
+    case .library: runLibrary(product, weights + range.lowerBound, scratch)
     }
   }
 
-  /// Writes a range of columns, its start a multiple of `grain`, with each row multiplied by its factor; only of own
-  /// kernels' panels.
+  /// Writes a range of columns, its start a multiple of `grain`, with each row multiplied by its factor; only of panels
+  /// of floats.
   func scale(by factors: UnsafePointer<Float>, columns range: Range<Int>, to panels: UnsafeMutablePointer<Float>) {
     kernels.table.pointee.scale_panels(
       memory.floats + offset + range.lowerBound * depth, depth, range.count, factors, panels)

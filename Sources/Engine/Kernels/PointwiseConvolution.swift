@@ -7,18 +7,20 @@ struct PointwiseConvolution: StepKernel {
   private let bias: FloatMemory
   private let kernels: Kernels
 
-  init(_ step: ConvolutionStep, _ weights: WeightRows, isLibrary: Bool, _ kernels: Kernels) throws(EngineError) {
+  init(_ step: ConvolutionStep, _ weights: WeightRows, _ kind: MatrixProduct.Kind, _ kernels: Kernels)
+    throws(EngineError)
+  {
     self.step = step
     self.kernels = kernels
     let c = step.convolution
     matrix = try MatrixProduct(
-      weights, inputs: c.inChannels, height: c.inChannels, area: 1, isLibrary: isLibrary, kernels: kernels)
+      weights, inputs: c.inChannels, height: c.inChannels, area: 1, kind, kernels: kernels)
     bias = WeightMatrix.padded(weights.bias)
   }
 
   var inputs: [Int] { step.inputs }
   var outputs: [Int] { [step.output] }
-  var algorithm: String { matrix.isLibrary ? "1×1, OpenBLAS" : "1×1" }
+  var algorithm: String { "1×1" + matrix.kind.suffix }
   var weightBytes: Int { matrix.memory.byteCount + bias.byteCount }
 
   /// Rows that pass at a time, so that their inputs stay in the second-level cache while all panels pass.
@@ -27,10 +29,12 @@ struct PointwiseConvolution: StepKernel {
   private var area: Int { step.outputShape.h * step.outputShape.w }
 
   /// Whether factors of the input's channels are multiplied into the weights, which are fewer than the pixels' numbers.
-  private var scalesWeights: Bool { step.scale != nil && !matrix.isLibrary && matrix.columns < area }
+  private var scalesWeights: Bool { step.scale != nil && matrix.kind == .own && matrix.columns < area }
 
   func scratchFloats(batch: Int, lanes: Int) -> Int {
-    if step.scale == nil { return 0 }
+    if step.scale == nil || matrix.kind == .bf16 {
+      return matrix.scratchFloats(rows: min(blockRows, batch * area), segments: 1)
+    }
     return scalesWeights ? matrix.depth * matrix.columns : min(blockRows, area) * Value.padded(matrix.depth)
   }
 
@@ -54,7 +58,10 @@ struct PointwiseConvolution: StepKernel {
       let count = min(blockRows, mine.upperBound - row, isOneMatrix ? Int.max : area - pixel)
       var source = UnsafePointer(x.base + n * x.imageStride + pixel * x.pixelStride)
       var stride = x.pixelStride
-      if let scale = step.scale, scalesWeights {
+      var factors: UnsafePointer<Float>?
+      if let scale = step.scale, matrix.kind == .bf16 {
+        factors = call.image(scale, n)
+      } else if let scale = step.scale, scalesWeights {
         if n != scaledImage { matrix.scale(by: call.image(scale, n), columns: columns, to: call.scratch) }
         scaledImage = n
       } else if let scale = step.scale {
@@ -71,7 +78,8 @@ struct PointwiseConvolution: StepKernel {
         product.residual_row_stride = r.pixelStride
       }
       matrix.run(
-        product, columns: columns, panels: scalesWeights ? UnsafePointer(call.scratch) : nil, scratch: call.scratch)
+        product, columns: columns, panels: scalesWeights ? UnsafePointer(call.scratch) : nil, factors: factors,
+        scratch: call.scratch)
       row += count
     }
   }

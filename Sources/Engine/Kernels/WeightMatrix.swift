@@ -34,12 +34,11 @@ struct WeightRows {
   /// Calls back with the outputs of a panel at a time: which they are, in how many columns they are padded, their weights
   /// and scales.
   func eachPanel(
-    _ kernels: Kernels,
+    of panel: Int,
     _ body: (
       _ outputs: Range<Int>, _ columns: Int, _ weights: UnsafePointer<Float>, _ scale: UnsafePointer<Float>?
     ) -> Void
   ) throws(EngineError) {
-    let panel = kernels.panelColumns
     try each(panel) { rows, weights in
       guard let weights = weights.baseAddress else { return }
       for first in stride(from: rows.lowerBound, to: rows.upperBound, by: panel) {

@@ -10,13 +10,14 @@ struct WindowConvolution: StepKernel {
   private let segments: SegmentOffsets
   private let segmentLength: Int
 
-  init(_ step: ConvolutionStep, _ weights: WeightRows, isLibrary: Bool, _ kernels: Kernels) throws(EngineError) {
+  init(_ step: ConvolutionStep, _ weights: WeightRows, _ kind: MatrixProduct.Kind, _ kernels: Kernels)
+    throws(EngineError)
+  {
     self.step = step
     strip = InputStrip(step)
     let c = step.convolution
     matrix = try MatrixProduct(
-      weights, inputs: c.inChannels, height: c.inChannels, area: c.kernel.h * c.kernel.w, isLibrary: isLibrary,
-      kernels: kernels)
+      weights, inputs: c.inChannels, height: c.inChannels, area: c.kernel.h * c.kernel.w, kind, kernels: kernels)
     bias = WeightMatrix.padded(weights.bias)
     (segments, segmentLength) = strip.segments(
       rowStride: strip.rowLength, pixelStride: strip.channels, channelCount: c.inChannels)
@@ -24,7 +25,7 @@ struct WindowConvolution: StepKernel {
 
   var inputs: [Int] { step.inputs }
   var outputs: [Int] { [step.output] }
-  var algorithm: String { matrix.isLibrary ? "windows, OpenBLAS" : "windows" }
+  var algorithm: String { "windows" + matrix.kind.suffix }
   var weightBytes: Int { matrix.memory.byteCount + bias.byteCount }
 
   /// Output rows a strip: as many as leave its input in the second-level cache.

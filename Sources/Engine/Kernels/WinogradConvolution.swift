@@ -20,7 +20,7 @@ struct WinogradConvolution: StepKernel {
     let (depth, columns) = (Value.padded(c.inChannels), Value.padded(c.outChannels))
     let frequencies = (tile + 2) * (tile + 2)
     let memory = FloatMemory(count: frequencies * depth * columns)
-    try weights.eachPanel(kernels) { outputs, width, numbers, scale in
+    try weights.eachPanel(of: kernels.panelColumns(.own)) { outputs, width, numbers, scale in
       let first = outputs.lowerBound
       kernels.table.pointee.winograd_weights(
         tile, numbers, scale, outputs.count, c.inChannels, memory.floats + (isLibrary ? first : first * depth),
@@ -28,8 +28,8 @@ struct WinogradConvolution: StepKernel {
     }
     products = (0..<frequencies).map {
       MatrixProduct(
-        packed: memory, at: $0 * depth * columns, depth: depth, outputs: c.outChannels, isLibrary: isLibrary,
-        kernels: kernels)
+        packed: memory, at: $0 * depth * columns, depth: depth, outputs: c.outChannels,
+        isLibrary ? .library : .own, kernels: kernels)
     }
     bias = WeightMatrix.padded(weights.bias)
   }

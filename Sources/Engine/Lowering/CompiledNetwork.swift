@@ -8,6 +8,8 @@ package final class CompiledNetwork: Sendable {
   /// How many numbers the network answers an image with.
   package let outputCount: Int
   package let answerKind: AnswerKind
+  /// Whether products are of operands rounded to bf16.
+  package let usesBF16: Bool
   let steps: [Step]
   /// The convolutions that several algorithms may compute, in their order, each kind once.
   package let problems: [ConvolutionProblem]
@@ -37,6 +39,7 @@ package final class CompiledNetwork: Sendable {
     let packing = Packing(drafts, source, options)
     steps = try packing.steps(lanes, alongside: work)
     inputShape = graph.inputShape
+    usesBF16 = options.usesBF16
     values = drafts.values
     outputValue = drafts.outputValue
     outputCount = drafts.values[drafts.outputValue].shape.countPerImage

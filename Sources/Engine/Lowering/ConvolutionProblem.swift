@@ -40,6 +40,7 @@ package struct ConvolutionProblem: Sendable {
       "\(x.c)×\(x.h)×\(x.w) to \(y.c)×\(y.h)×\(y.w), kernel \(c.kernel.h)×\(c.kernel.w), "
       + "stride \(c.stride.h)×\(c.stride.w), dilation \(c.dilation.h)×\(c.dilation.w), "
       + "padding \(edges.top) \(edges.left), \(images) at a time, \(options.instructionSet.rawValue)"
+      + (candidates.contains(.bf16Product) ? ", bf16" : "")
   }
 
   private static func floats(_ shape: Shape) -> Int { Value.padded(shape.c) * shape.h * shape.w }

@@ -45,8 +45,6 @@ struct Packing<Source: TensorSource> {
 
   private func shape(_ value: Int) -> Shape { draft.values[value].shape }
 
-  private var isLibrary: Bool { options.products == .openBLAS }
-
   /// Nil if there is nothing left to do.
   private func kernel(_ step: DraftStep) throws(EngineError) -> (any StepKernel)? {
     let (input, output) = (step.inputs[0], step.output)
@@ -61,8 +59,7 @@ struct Packing<Source: TensorSource> {
     case .linear(let linear, let shape):
       return try LinearLayer(
         input: input, inputShape: shape, output: output, residual: step.residual, activation: step.activation,
-        try rows(step.name, outputs: linear.outFeatures, hasBias: linear.bias, step.norm), isLibrary: isLibrary,
-        kernels)
+        try rows(step.name, outputs: linear.outFeatures, hasBias: linear.bias, step.norm), options.productKind, kernels)
     case .affine:
       guard let norm = step.norm else { return nil }
       let (scale, shift) = try factors(norm)
@@ -118,7 +115,7 @@ struct Packing<Source: TensorSource> {
   private func pointwise(_ convolution: DraftConvolution?) throws(EngineError) -> DepthwiseBlock.Pointwise? {
     guard let convolution else { return nil }
     return DepthwiseBlock.Pointwise(
-      convolution.step, try ConvolutionWeights(rows(convolution)), isLibrary: isLibrary, kernels)
+      convolution.step, try ConvolutionWeights(rows(convolution)), options.productKind, kernels)
   }
 
   // MARK: Weights
@@ -178,7 +175,7 @@ enum AlgorithmChoice {
     return measured
   }
 
-  /// By rules: the fewest multiplications, transforms counted with them.
+  /// By rules: the fewest multiplications, transforms counted with them; of bf16 two pass at once.
   static func estimated(_ step: ConvolutionStep, _ options: EngineOptions) -> ConvolutionAlgorithm {
     let allowed = step.algorithms(options)
     let candidates = options.products == .automatic ? allowed.filter { !$0.isLibrary } : allowed
@@ -193,7 +190,8 @@ enum AlgorithmChoice {
     let (from, to) = (Double(step.convolution.inChannels), Double(step.convolution.outChannels))
     let batch = Double(options.expectedBatch)
     guard let tile = algorithm.tileExtent else {
-      return batch * Double(y.h * y.w * step.depth) * to
+      let products = batch * Double(y.h * y.w * step.depth) * to
+      return algorithm == .bf16Product ? products / 2 : products
     }
     let tiles = batch * Double(((y.h + tile - 1) / tile) * ((y.w + tile - 1) / tile))
     let frequencies = Double((tile + 2) * (tile + 2))
