@@ -158,7 +158,7 @@ let package = Package(
     tests(
       "SinkTests", ["SinkConformance", "SinkProtocol", "CSinkABI", "Confinement", "Platform", "LookoutSinkKit"],
       exclude: ["Fixtures"]),
-    tests("EndToEndTests", ["Platform", "CSQLite", "Hashing"]),
+    tests("EndToEndTests", ["Engine", "Platform", "CSQLite", "Hashing"]),
 
     // The fault suite: `make faults`.
     .target(name: "FaultControlPage", path: "Tests/Faults/ControlPage"),

@@ -46,6 +46,7 @@ package enum Journal {
     case modelRefused = "5b0c1b6f6f0c4e3c9d1f2a7e61b40014"
     case memoryBound = "5b0c1b6f6f0c4e3c9d1f2a7e61b40015"
     case sinkSays = "5b0c1b6f6f0c4e3c9d1f2a7e61b40016"
+    case precisionMissing = "5b0c1b6f6f0c4e3c9d1f2a7e61b40017"
     case httpFailed = "5b0c1b6f6f0c4e3c9d1f2a7e61b40020"
   }
 

@@ -52,11 +52,11 @@ final class DaemonProcess {
     notices.close()
   }
 
-  /// `daemon` and `watch` are lines for these tables, `extra` is text behind everything.
+  /// `daemon`, `modelTable` and `watch` are lines for these tables, `extra` is text behind everything.
   func configure(
     after: String = "keep", settleMilliseconds: Int = 100, sinks: [String] = ["table", "lines", "archive"],
     model: String = "\(DaemonProcess.repository)/models/default.swiftweights", daemon: String = "",
-    watch: String = "", extra: String = ""
+    modelTable: String = "", watch: String = "", extra: String = ""
   ) {
     Files.write(
       Array(
@@ -70,6 +70,7 @@ final class DaemonProcess {
         \(daemon)
         [models.default]
         file = "\(model)"
+        \(modelTable)
         [watches.inbox]
         path = "\(inbox)"
         sinks = [\(sinks.map { "\"\($0)\"" }.joined(separator: ", "))]

@@ -1,3 +1,4 @@
+import Engine
 import Glibc
 import TestSupport
 import Testing
@@ -90,6 +91,26 @@ struct DaemonTests {
     #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")
     daemon.signal(SIGTERM)
     #expect(daemon.waitForExit() == 0, "\(daemon.log)")
+  }
+
+  /// One configuration serves machines with and without bf16; what is missing is said once, and costs nothing else.
+  @Test func aModelInBF16IsAnsweredOnAnyProcessor() {
+    let daemon = DaemonProcess()
+    let said = InstructionSet.best.hasBF16 ? 0 : 1
+    let isSaid = { daemon.logLines(with: "no instructions for precision = \"bf16\", computed in fp32: default") }
+    daemon.configure(modelTable: "precision = \"bf16\"")
+    daemon.start()
+    #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")
+    #expect(isSaid() == said, "\(daemon.log)")
+    daemon.configure(modelTable: "precision = \"bf16\"\ntop_k = 3")
+    daemon.signal(SIGHUP)
+    #expect(daemon.waitForNotice("RELOADING=1"))
+    #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")
+    Files.write(TestPicture.bmp(number: 11), to: "\(daemon.inbox)/rounded.bmp")
+    #expect(eventually { Results(of: daemon).csv == ["rounded.bmp"] }, "\(daemon.log)")
+    daemon.signal(SIGTERM)
+    #expect(daemon.waitForExit() == 0)
+    #expect(isSaid() == said, "\(daemon.log)")
   }
 
   @Test func aBadReloadChangesNothing() {

@@ -251,7 +251,7 @@ struct FailureTests {
     daemon.start(arguments: ["--check"])
     #expect(daemon.waitForExit() == 78)
     #expect(daemon.log.contains(":9:8: model default"), "\(daemon.log)")
-    #expect(daemon.log.contains(":26:10: [sinks.archive] open: unknown key 'colour'"), "\(daemon.log)")
+    #expect(daemon.log.contains(":27:10: [sinks.archive] open: unknown key 'colour'"), "\(daemon.log)")
     #expect(daemon.logLines(with: "\(daemon.configuration):") == 2, "a line a problem")
     daemon.configure()
     daemon.start(arguments: ["--check"])

@@ -56,15 +56,25 @@ struct ConfigurationTests {
     let forced = try options("algorithm = \"winograd2\"")
     #expect(forced.forcedAlgorithm == .winograd2 && forced.measured.isEmpty)
     for other in ["engine = \"openblas\"", "exact = true"] {
-      do throws(ConfigurationError) {
-        let text = Self.document(["file = \"$/model\"": "file = \"$/model\"\n\(other)\nalgorithm = \"winograd4\""])
-        _ = try Configuration.parse(Array(text.replacing("$", with: scratch.path).utf8), file: "lookout.toml")
-        Issue.record("\(other) was taken")
-      } catch {
-        #expect("\(error)".hasPrefix("lookout.toml:6:13: [models.default] algorithm"), "\(error)")
-        #expect("\(error)".contains(other), "\(error)")
+      for (key, value) in [("algorithm", "winograd4"), ("precision", "bf16")] {
+        do throws(ConfigurationError) {
+          let lines = "file = \"$/model\"\n\(other)\n\(key) = \"\(value)\""
+          let text = Self.document(["file = \"$/model\"": lines]).replacing("$", with: scratch.path)
+          _ = try Configuration.parse(Array(text.utf8), file: "lookout.toml")
+          Issue.record("\(other) with \(key) was taken")
+        } catch {
+          #expect("\(error)".hasPrefix("lookout.toml:6:\(key.count + 4): [models.default] \(key)"), "\(error)")
+          #expect("\(error)".contains(other), "\(error)")
+        }
       }
     }
+  }
+
+  @Test(arguments: Precision.allCases) func takesEachPrecision(_ precision: Precision) throws {
+    let line = "file = \"$/model\"\nprecision = \"\(precision.rawValue)\"\nalgorithm = \"winograd2\""
+    let text = Self.document(["file = \"$/model\"": line]).replacing("$", with: scratch.path)
+    let models = try Configuration.parse(Array(text.utf8), file: "lookout.toml").models
+    #expect(models.first { $0.name == "default" }?.precision == precision)
   }
 
   /// A valid document in which single lines can be replaced.

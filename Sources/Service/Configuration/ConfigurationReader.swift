@@ -94,6 +94,7 @@ struct ConfigurationReader {
     var reader = TableReader("models.\(name)", table)
     places["models.\(name).file"] = reader.place(of: "file")
     let algorithmPlace = reader.place(of: "algorithm")
+    let precisionPlace = reader.place(of: "precision")
     let settings = ModelSettings(
       name: name, file: reader.string("file", default: "/usr/share/lookout/models/default.swiftweights"),
       topK: reader.integer("top_k", default: 5, in: 1...1000),
@@ -108,6 +109,11 @@ struct ConfigurationReader {
       reader.problem(
         algorithmPlace,
         "[models.\(name)] algorithm = \"\(settings.algorithm.rawValue)\" contradicts \(other); leave one of them out")
+    }
+    if settings.precision == .bf16, settings.isExact || settings.products == .openBLAS {
+      let other = settings.isExact ? "exact = true" : "engine = \"openblas\""
+      reader.problem(
+        precisionPlace, "[models.\(name)] precision = \"bf16\" contradicts \(other); leave one of them out")
     }
     problems += reader.finish()
     return settings

@@ -63,7 +63,9 @@ package final class LoadedModel: Sendable {
       let start = Clock.monotonicNanoseconds()
       let answers = plan.answers(toSeed: weights.canary?.seed ?? 1)
       imageNanoseconds = Clock.monotonicNanoseconds() - start
-      if let reason = weights.canary?.discrepancy(in: answers) { throw EngineError.unsound(reason: reason) }
+      if let reason = weights.canary?.discrepancy(in: answers, rounding: network.canaryRounding) {
+        throw EngineError.unsound(reason: reason + (network.canaryRounding > 0 ? "; set precision = \"fp32\"" : ""))
+      }
     } catch {
       let reason = "\(error)".replacing("\(place): ", with: "").replacing(place, with: settings.file)
       throw .model(name: settings.name, file: settings.file, reason: reason)
@@ -80,6 +82,17 @@ package final class LoadedModel: Sendable {
 extension LoadedModel {
   /// The convolutions of a network in floats that several algorithms may compute.
   var problems: [ConvolutionProblem] { (network as? CompiledNetwork)?.problems ?? [] }
+
+  /// Whether products of bf16 are asked for that this processor has no instructions for.
+  var lacksBF16: Bool { settings.precision == .bf16 && !InstructionSet.best.hasBF16 }
+
+  /// One line on models that lack bf16; nil if there are none.
+  static func lackOfBF16(_ models: [LoadedModel]) -> String? {
+    let names = models.filter(\.lacksBF16).map(\.name).sorted()
+    guard !names.isEmpty else { return nil }
+    return "this processor has no instructions for precision = \"bf16\", computed in fp32: "
+      + names.joined(separator: ", ")
+  }
 
   /// What the model costs.
   var cost: MemoryPlan.Model {

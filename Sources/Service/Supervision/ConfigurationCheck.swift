@@ -65,6 +65,7 @@ package struct ConfigurationCheck {
         problem(["models.\(settings.name).file", "models.\(settings.name)"], "\(error)")
       }
     }
+    if let line = LoadedModel.lackOfBF16(models) { lines.append(line) }
     guard models.count == configuration.models.count else { return }
     do throws(ServiceError) {
       let plan = try MemoryPlan(

@@ -103,6 +103,9 @@ package final class Daemon {
           settings: settings, slotCount: slots, loaders: configuration.daemon.workers, measured: measured)
       }
     }
+    // Once: not again of those that lacked it before.
+    let lacking = models.values.filter { inService[$0.name]?.lacksBF16 != true }
+    if let line = LoadedModel.lackOfBF16(Array(lacking)) { Journal.log(.notice, line, id: .precisionMissing) }
     return models
   }
 
