@@ -64,7 +64,10 @@ package final class LoadedModel: Sendable {
       let answers = plan.answers(toSeed: weights.canary?.seed ?? 1)
       imageNanoseconds = Clock.monotonicNanoseconds() - start
       if let reason = weights.canary?.discrepancy(in: answers, rounding: network.canaryRounding) {
-        throw EngineError.unsound(reason: reason + (network.canaryRounding > 0 ? "; set precision = \"fp32\"" : ""))
+        guard network.canaryRounding > 0 else { throw EngineError.unsound(reason: reason) }
+        // A quantized network's canary was computed in bytes.
+        let remedy = weights.quantization == nil ? Precision.fp32 : .automatic
+        throw EngineError.unsound(reason: "\(reason); set precision = \"\(remedy.rawValue)\"")
       }
     } catch {
       let reason = "\(error)".replacing("\(place): ", with: "").replacing(place, with: settings.file)
