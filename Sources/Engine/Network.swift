@@ -16,6 +16,8 @@ package protocol Network: Sendable {
   var answerKind: AnswerKind { get }
   /// Bytes of weights in memory, in the form that the algorithms want them.
   var weightBytes: Int { get }
+  /// How far a canary's answers may be off by rounding, as a fraction of the largest; those of a wrong kernel are off by 1.
+  var canaryRounding: Float { get }
   /// Its steps in the order they run: each by the node whose value it makes, and how it computes it.
   var summary: [(name: String, algorithm: String)] { get }
 
@@ -28,11 +30,6 @@ package protocol Network: Sendable {
 }
 
 extension Network {
-  /// How far a canary's answers may be off by the network's rounding, as a fraction of the largest.
-  ///
-  /// Operands of 8 digits in binary have taken answers of usual networks 0.04 off, those of a wrong kernel are off by 1.
-  package var canaryRounding: Float { (self as? CompiledNetwork)?.usesBF16 == true ? 0.1 : 0 }
-
   /// One replica of its execution, on the calling thread.
   ///
   /// - Throws: as `plan(batchCapacity:lanes:)`.
@@ -126,6 +123,7 @@ extension InferencePlan: NetworkPlan {
 
 extension QuantizedNetwork: Network {
   package var weightBytes: Int { weights.count + factors.byteCount }
+  package var canaryRounding: Float { 0 }
 
   package func plan(batchCapacity: Int, lanes: LaneGroup) throws(EngineError) -> any NetworkPlan {
     try QuantizedPlan(network: self, batchCapacity: batchCapacity)
@@ -184,7 +182,8 @@ extension WeightsFile {
     case .automatic where quantization == nil, .fp32, .bf16:
       var options = options
       if precision == .bf16 { options.usesBF16 = options.instructionSet.hasBF16 }
-      return try CompiledNetwork(graph: graph, weights: self, options: options, lanes: lanes, alongside: work)
+      return try CompiledNetwork(
+        graph: graph, weights: self, options: options, isOfBytes: quantization != nil, lanes: lanes, alongside: work)
     case .automatic, .int8:
       guard let quantization else {
         throw .graph(node: "", reason: "\(path) was not quantized; make an int8 model of it with 'lookout quantize'")

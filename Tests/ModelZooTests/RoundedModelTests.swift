@@ -41,6 +41,19 @@ struct RoundedModelTests {
     }
   }
 
+  /// What was quantized has a canary that was computed in bytes; floats are off by what bytes lose.
+  @Test func theCanaryOfAQuantizedFileGuardsItInFloats() throws {
+    let file = try WeightsFile.load(path: Self.path).file
+    let canary = try #require(file.canary)
+    let plan = try CompiledNetwork(graph: file.graph, weights: file, isOfBytes: true).plan(batchCapacity: 1)
+    let size = try #require(canary.answers.map(\.value.magnitude).max())
+    for (error, passes) in [(Float(0.2), true), (0.6, false)] {
+      let answers = canary.answers.map { Canary.Answer(index: $0.index, value: $0.value + error * size) }
+      let off = Canary(seed: canary.seed, tolerance: canary.tolerance, answers: answers)
+      #expect((plan.discrepancy(to: off) == nil) == passes, "\(error)")
+    }
+  }
+
   private static func best(_ answers: [Float]) -> Int? { answers.indices.max { answers[$0] < answers[$1] } }
 
   /// The instructions are not asked for where they are not.
