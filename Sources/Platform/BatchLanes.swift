@@ -45,10 +45,10 @@ package struct BatchLanes<Key: Hashable & Sendable, Element: Sendable>: Sendable
 
   package init() {}
 
-  package func isFull(_ lane: Lane) -> Bool {
-    guard lane.capacity < .max, let queue = queues.first(where: { $0.lane.key == lane.key }) else { return false }
-    return queue.elements.count >= lane.capacity
-  }
+  package func isFull(_ lane: Lane) -> Bool { lane.capacity < .max && count(of: lane.key) >= lane.capacity }
+
+  /// How many elements lie in the lane of a key.
+  package func count(of key: Key) -> Int { queues.first { $0.lane.key == key }?.elements.count ?? 0 }
 
   /// Adds an element that came at the moment `now`; what its lane says counts for the whole lane from now on.
   package mutating func add(_ element: Element, to lane: Lane, now: Int64) {
@@ -85,11 +85,25 @@ package struct BatchLanes<Key: Hashable & Sendable, Element: Sendable>: Sendable
     return true
   }
 
+  /// How many batches are ripe at the moment `now`, counted no further than to a bound; of what remains of a lane beyond
+  /// its whole batches only one is counted.
+  package func ripeBatches(now: Int64, upTo bound: Int) -> Int {
+    var ripe = 0
+    for queue in queues where isRipe(queue, at: now) {
+      ripe += max(1, queue.elements.count / queue.lane.limit)
+      if ripe >= bound { return bound }
+    }
+    return ripe
+  }
+
+  private func isRipe(_ queue: Queue, at now: Int64) -> Bool {
+    guard !held.contains(queue.lane.key) else { return false }
+    return isClosed || queue.elements.count >= queue.lane.limit || queue.due <= now
+  }
+
   private func ripest(at now: Int64) -> Int? {
     var best: (index: Int, turn: UInt64, since: Int64)?
-    for (index, queue) in queues.enumerated() {
-      guard !held.contains(queue.lane.key) else { continue }
-      guard isClosed || queue.elements.count >= queue.lane.limit || queue.due <= now else { continue }
+    for (index, queue) in queues.enumerated() where isRipe(queue, at: now) {
       let candidate = (index: index, turn: served[queue.lane.key] ?? 0, since: queue.elements[0].since)
       if best.map({ (candidate.turn, candidate.since) < ($0.turn, $0.since) }) ?? true { best = candidate }
     }

@@ -1,6 +1,7 @@
 /// A signal from any thread to the one that waits for it; rings before the wait are kept, several count as one.
 package final class Bell: @unchecked Sendable {
-  private let monitor = Monitor(conditions: 1)
+  private let monitor = Monitor()
+  private let rung = Monitor.Condition()
   private var hasRung = false
 
   package init() {}
@@ -9,10 +10,8 @@ package final class Bell: @unchecked Sendable {
   ///
   /// Never blocks for long.
   package func ring() {
-    monitor.locked {
-      hasRung = true
-      monitor.signal(0)
-    }
+    monitor.locked { hasRung = true }
+    rung.signal()
   }
 
   /// Waits for a ring, at most as long as said, on the monotonic clock.
@@ -22,7 +21,7 @@ package final class Bell: @unchecked Sendable {
   package func wait(for duration: Duration) -> Bool {
     let deadline = Clock.monotonicNanoseconds(after: duration)
     return monitor.locked {
-      while !hasRung, monitor.wait(0, until: deadline) {}
+      while !hasRung, monitor.wait(rung, until: deadline) {}
       defer { hasRung = false }
       return hasRung
     }

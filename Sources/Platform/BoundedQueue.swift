@@ -4,9 +4,9 @@
 /// time without loss. When producers are done, somebody calls `close`: what is inside is still taken, then `take` ends.
 /// Work that is only cheap together with its like goes through a `BatchQueue`.
 package final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
-  private let monitor = Monitor(conditions: 2)
-  private let notEmpty = 0
-  private let notFull = 1
+  private let monitor = Monitor()
+  private let notEmpty = Monitor.Condition()
+  private let notFull = Monitor.Condition()
   private var ring: [Element?]
   private var first = 0
   private var used = 0
@@ -21,12 +21,12 @@ package final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
   private func append(_ element: Element) {
     ring[(first + used) % ring.count] = element
     used += 1
-    monitor.signal(notEmpty)
+    notEmpty.signal()
   }
 
   private func removeFirst() -> Element? {
     guard used > 0 else { return nil }
-    defer { monitor.signal(notFull) }
+    defer { notFull.signal() }
     let element = ring[first]
     ring[first] = nil
     first = (first + 1) % ring.count
@@ -76,8 +76,8 @@ package final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
   package func close() {
     monitor.locked {
       closed = true
-      monitor.broadcast(notEmpty)
-      monitor.broadcast(notFull)
+      notEmpty.broadcast()
+      notFull.broadcast()
     }
   }
   /// Closes the queue and gives back what nobody took.

@@ -154,4 +154,37 @@ struct BatchQueueTests {
     for consumer in consumers { consumer.join() }
     #expect(taken.withLock { $0 }.sorted() == Array(0..<1500))
   }
+
+  /// Each producer puts its next element when the last one was taken, so that one wake that is lost stops it for good.
+  @Test(arguments: [1, 2]) func noWakeIsLostAmongManyProducersOfTinyBatches(_ limit: Int) {
+    let pairs = 4
+    // Room for every half of a pair, as nobody takes a half.
+    let queue = Queue(capacity: limit == 1 ? 3 : pairs * limit)
+    let bells = (0..<pairs * limit).map { _ in Bell() }
+    let consumers = (0..<3).map { _ in
+      OwnedThread(name: "consume") {
+        var batch: [Int] = []
+        while queue.take(into: &batch) {
+          #expect(batch.count == limit)
+          for producer in batch { bells[producer].ring() }
+          batch.removeAll()
+        }
+      }
+    }
+    let producers = bells.indices.map { producer in
+      OwnedThread(name: "produce") {
+        let lane = Queue.Lane(key: "\(producer / limit)", limit: limit, lingerNanoseconds: limit == 1 ? 0 : hour)
+        for round in 0..<3_000 {
+          #expect(queue.put(producer, in: lane))
+          guard bells[producer].wait(for: .seconds(120)) else {
+            Issue.record("element \(round) of producer \(producer) was never taken")
+            return
+          }
+        }
+      }
+    }
+    for producer in producers { producer.join() }
+    queue.close()
+    for consumer in consumers { consumer.join() }
+  }
 }
