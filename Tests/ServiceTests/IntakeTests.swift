@@ -322,17 +322,3 @@ struct ModelFilesTests {
     #expect(files.looked(at: "m", file(9), now: 912) == .nothing)
   }
 }
-
-@Suite(.timeLimit(.minutes(15)))
-struct SlotPoolTests {
-  @Test func leasesEverySlotOnceAndAgainWhenItIsBack() throws {
-    let pool = SlotPool(count: 3, floatsPerSlot: 5)
-    let slots = try (0..<3).map { _ in try #require(pool.lease()) }
-    #expect(slots.map(\.floats.count) == [5, 5, 5])
-    for (index, slot) in slots.enumerated() { slot.floats.update(repeating: Float(index)) }
-    for (index, slot) in slots.enumerated() { #expect(Array(slot.floats) == Array(repeating: Float(index), count: 5)) }
-    pool.giveBack(slots[1])
-    let again = try #require(pool.lease())
-    #expect(again.floats.baseAddress == slots[1].floats.baseAddress)
-  }
-}

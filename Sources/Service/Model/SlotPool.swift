@@ -2,8 +2,9 @@ internal import Platform
 
 /// A fixed number of equal buffers for decoded pictures; the bound on how many wait for a classifier.
 ///
-/// `lease` blocks while all are out, which is what stops the decoders when the classifiers are behind.
-package final class SlotPool: Sendable {
+/// `lease` blocks while all are out, which is what stops the decoders when the classifiers are behind. `SlotLine` says who
+/// goes on when slots come back.
+package final class SlotPool: @unchecked Sendable {
   /// One decoded picture's floats, H×W×C, owned by whoever holds the slot until it is given back.
   package struct Slot: @unchecked Sendable {
     package let floats: UnsafeMutableBufferPointer<Float>
@@ -11,7 +12,11 @@ package final class SlotPool: Sendable {
 
   /// How many there are.
   let count: Int
-  private let free: BoundedQueue<Slot>
+  private let monitor = Monitor()
+  private let seats: Seats
+  private var line: SlotLine
+  /// As many as `line` says are free; the one that came back last is last, as it may still be in a cache.
+  private var free: [Slot] = []
   private let memory: Memory
 
   private final class Memory: @unchecked Sendable {
@@ -26,24 +31,60 @@ package final class SlotPool: Sendable {
 
   package init(count: Int, floatsPerSlot: Int) {
     self.count = count
-    free = BoundedQueue(capacity: count)
+    seats = Seats(in: monitor)
+    line = SlotLine(count: count)
     memory = Memory(count: count * floatsPerSlot)
-    for index in 0..<count {
+    free = (0..<count).map { index in
       let part = memory.floats[index * floatsPerSlot..<(index + 1) * floatsPerSlot]
-      _ = free.tryPut(Slot(floats: UnsafeMutableBufferPointer(rebasing: part)))
+      return Slot(floats: UnsafeMutableBufferPointer(rebasing: part))
     }
   }
 
-  /// A free slot, as soon as there is one; nil when the pool was closed.
+  /// A free slot, as soon as there is one.
   ///
   /// Blocks.
-  package func lease() -> Slot? { free.take() }
+  package func lease() -> Slot {
+    monitor.locked {
+      while !line.lease() {
+        let seat = line.wait(urgently: false)
+        while !line.isCalled(seat) { seats.wait(at: seat, until: nil) }
+        line.leave(seat)
+      }
+      return free.removeLast()
+    }
+  }
 
-  /// A free slot if there is one in time.
-  package func lease(within limit: Duration) -> Slot? { free.take(within: limit) }
+  /// A free slot if there is one in time; whoever asks this way goes before those who ask without a limit.
+  package func lease(within limit: Duration) -> Slot? {
+    let deadline = Clock.monotonicNanoseconds(after: limit)
+    return monitor.locked {
+      while !line.lease() {
+        let seat = line.wait(urgently: true)
+        var isInTime = true
+        while !line.isCalled(seat), isInTime { isInTime = seats.wait(at: seat, until: deadline) }
+        isInTime = line.isCalled(seat)
+        line.leave(seat)
+        guard isInTime else { return nil }
+      }
+      return free.removeLast()
+    }
+  }
 
-  /// Gives a slot back.
+  /// Gives slots back, those of a batch together.
   ///
-  /// Never blocks.
-  package func giveBack(_ slot: Slot) { _ = free.tryPut(slot) }
+  /// Never blocks for long.
+  package func giveBack(_ slots: [Slot]) {
+    guard !slots.isEmpty else { return }
+    var condition = monitor.locked {
+      free += slots
+      line.giveBack(slots.count)
+      return nextToWake()
+    }
+    while let woken = condition {
+      woken.signal()
+      condition = monitor.locked { nextToWake() }
+    }
+  }
+
+  private func nextToWake() -> Monitor.Condition? { line.nextToWake().map { seats.condition(of: $0) } }
 }

@@ -142,9 +142,10 @@ final class Classifier: Sendable {
   private func outcomesOf(_ batch: [Decoded], on bench: inout Bench) -> [Outcome] {
     guard let model = batch.first?.model else { return [] }
     let computed = compute(batch, model: model, on: &bench)
-    for item in batch {
-      if case .tensor(let slot) = item.content { model.slots.giveBack(slot) }
-    }
+    model.slots.giveBack(
+      batch.compactMap { item in
+        if case .tensor(let slot) = item.content { slot } else { nil }
+      })
     var row = 0
     var outcomes: [Outcome] = []
     for item in batch {

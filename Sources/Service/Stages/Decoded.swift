@@ -32,7 +32,7 @@ struct Decoded: Sendable {
 
   /// Gives back what it holds, when nobody will answer it.
   func discard() {
-    if case .tensor(let slot) = content { model.slots.giveBack(slot) }
+    if case .tensor(let slot) = content { model.slots.giveBack([slot]) }
     if case .request(let ticket) = origin { ticket.resolve(.failure(.stopping)) }
   }
 

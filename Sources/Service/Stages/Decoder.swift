@@ -116,7 +116,7 @@ final class Decoder: Sendable {
     }
     heartbeat.rest()
     let leasing = Clock.monotonicNanoseconds()
-    guard let slot = model.slots.lease() else { return nil }
+    let slot = model.slots.lease()
     let permit = wiring.permits.take()
     // Waiting for a slot and a permit is no decoding.
     let leased = Clock.monotonicNanoseconds() - leasing
@@ -129,7 +129,7 @@ final class Decoder: Sendable {
       _ = consume permit
       return decoded(.tensor(slot), sha256, width: facts.width, height: facts.height)
     } catch {
-      model.slots.giveBack(slot)
+      model.slots.giveBack([slot])
       return failure("\(error)", sha256: sha256)
     }
   }

@@ -76,7 +76,7 @@ final class RequestDesk: Sendable {
   ) throws(Ticket.Failure) -> ImageFacts {
     let left = max(0, deadline - Clock.monotonicNanoseconds())
     guard let permit = permits.take(within: .nanoseconds(left)) else {
-      model.slots.giveBack(slot)
+      model.slots.giveBack([slot])
       throw .expired
     }
     let start = Clock.monotonicNanoseconds()
@@ -86,7 +86,7 @@ final class RequestDesk: Sendable {
       tally.decode.add(since: start)
       return facts
     } catch {
-      model.slots.giveBack(slot)
+      model.slots.giveBack([slot])
       throw .refused("\(error)")
     }
   }
@@ -122,7 +122,7 @@ final class RequestDesk: Sendable {
     let item = Decoded(
       origin: .request(ticket), model: model, content: .tensor(slot), decodedAt: Clock.monotonicNanoseconds())
     guard decoded.put(item, in: item.lane(moreToCome: false)) else {
-      model.slots.giveBack(slot)
+      model.slots.giveBack([slot])
       throw .stopping
     }
     return try ticket.wait(until: deadline)
