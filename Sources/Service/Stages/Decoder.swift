@@ -158,19 +158,28 @@ final class Decoder: Sendable {
   }
 
   /// Reads a file as it was when it was admitted, or tells why not.
+  ///
+  /// One look suffices, after the last byte was read: whatever is done to a file moves the time of its change on, so a file
+  /// that is still what was admitted has been that all the while.
   private func read(_ candidate: Candidate, into bytes: inout [UInt8]) -> Reading {
+    let size = candidate.arrival.identity.size
+    let isTooLarge = size > Int64(wiring.limits.maxFileBytes)
     do throws(PlatformError) {
       let file = try FileDescriptor.open(
         Path(candidate.arrival.path), flags: [.readOnly, .noFollow, .nonBlocking])
-      let before = try file.status()
-      guard before.kind == .regular else { return .refused("it is no regular file any more") }
-      guard before.identity == candidate.arrival.identity else { return .changed }
-      guard before.size <= Int64(wiring.limits.maxFileBytes) else {
-        return .refused("\(before.size) bytes, more than the limit of \(wiring.limits.maxFileBytes)")
+      var failure: PlatformError?
+      do throws(PlatformError) {
+        if !isTooLarge { try file.readAll(into: &bytes, expecting: Int(size)) }
+      } catch {
+        // It may be another thing than what was admitted, one that cannot be read like a file.
+        failure = error
       }
-      try file.readAll(into: &bytes, expecting: Int(before.size))
-      let after = try file.status()
-      return after.identity == candidate.arrival.identity && bytes.count == Int(after.size) ? .whole : .changed
+      let status = try file.status()
+      guard status.kind == .regular else { return .refused("it is no regular file any more") }
+      guard status.identity == candidate.arrival.identity else { return .changed }
+      if let failure { return .failed(failure) }
+      if isTooLarge { return .refused("\(size) bytes, more than the limit of \(wiring.limits.maxFileBytes)") }
+      return bytes.count == Int(size) ? .whole : .changed
     } catch {
       return error.isNotFound ? .gone : .failed(error)
     }
