@@ -16,8 +16,8 @@ final class Classifier: Sendable {
     let ledger: Ledger
     let recorder: FlightRecorder
     let tally: Tally
-    /// Called after each durable commit: there is work for sinks and disposer.
-    let committed: @Sendable () -> Void
+    /// Called after each durable commit: there is work for sinks, and for the disposer if some outcome is for no sink.
+    let committed: @Sendable (_ someLeaveAtOnce: Bool) -> Void
     /// Whether the time to drain is over.
     let isAborted: @Sendable () -> Bool
   }
@@ -127,7 +127,7 @@ final class Classifier: Sendable {
     guard isCommitted else { return }
     cost += Clock.monotonicNanoseconds() - computed
     wiring.tally.commit.add(since: computed)
-    wiring.committed()
+    wiring.committed(outcomes.contains { $0.sinks.isEmpty })
   }
 
   /// Counts what a batch took: of the processor to compute it, and of the clock to commit it.

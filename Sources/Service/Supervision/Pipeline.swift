@@ -98,9 +98,9 @@ final class Pipeline: Sendable {
     let classifying = Classifier.Wiring(
       watches: configuration.watches, decoded: decoded, shelf: ground.shelf, ledger: ground.ledger,
       recorder: ground.recorder, tally: ground.tally,
-      committed: {
+      committed: { someLeaveAtOnce in
         for sink in sinks { sink.ring() }
-        disposer.ring()
+        if someLeaveAtOnce { disposer.ring() }
       },
       isAborted: { aborted.isSet })
     let batch = configuration.maxBatch
