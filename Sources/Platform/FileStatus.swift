@@ -3,7 +3,7 @@ internal import Glibc
 
 /// What the kernel says of a file (`stat`).
 package struct FileStatus: Equatable, Sendable {
-  package enum Kind: Sendable {
+  package enum Kind: UInt8, Sendable {
     case regular
     case directory
     case link

@@ -112,6 +112,18 @@ struct DirectoryTests {
     #expect(try Directory.list(Path(scratch.path)).map(\.name) == [Array(name.utf8)])
   }
 
+  @Test func aListingTakesLittleMoreThanItsNamesAndTellsItsEnd() throws {
+    let scratch = Scratch()
+    for number in 10..<60 { Files.write([], to: scratch("\(number)")) }
+    var listing = try Directory.listing(Path(scratch.path))
+    #expect(listing.byteCount == 50 * 4)
+    var names: [String] = []
+    while !listing.isAtEnd, let entry = listing.next() { names.append(String(decoding: entry.name, as: UTF8.self)) }
+    #expect(names.sorted() == (10..<60).map { "\($0)" })
+    #expect(listing.next() == nil)
+    #expect(Directory.Listing().isAtEnd)
+  }
+
   @Test func aMissingFolderIsNotFound() {
     let error = failure { () throws(PlatformError) in _ = try Directory.list(Path("/nowhere/at/all")) }
     #expect(error?.isNotFound == true)

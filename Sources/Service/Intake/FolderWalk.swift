@@ -24,7 +24,9 @@ struct FolderWalk {
   private let isRecursive: Bool
   private var waiting: [Path]
   private var folder: Path
-  private var entries: ArraySlice<Directory.Entry> = []
+  private var entries = Directory.Listing()
+  /// Bytes that the largest listing took.
+  private(set) var listingBytes = 0
 
   init(_ root: Path, recursive: Bool, reason: Reason) {
     self.reason = reason
@@ -33,22 +35,25 @@ struct FolderWalk {
     folder = root
   }
 
-  var isDone: Bool { waiting.isEmpty && entries.isEmpty }
+  var isDone: Bool { waiting.isEmpty && entries.isAtEnd }
 
   /// Looks at up to so many entries, or opens the next folder.
   mutating func step(limit: Int) -> Step {
     var step = Step()
-    if entries.isEmpty {
+    if entries.isAtEnd {
       guard let next = waiting.popLast() else { return step }
       folder = next
       do throws(PlatformError) {
-        entries = try Directory.list(folder)[...]
+        entries = try Directory.listing(folder)
+        listingBytes = max(listingBytes, entries.byteCount)
       } catch {
         if !error.isNotFound { step.unreadable = (folder, error) }
         return step
       }
     }
-    for entry in entries.prefix(limit) where !IgnoredNames.contains(entry.name) {
+    for _ in 0..<limit {
+      guard let entry = entries.next() else { break }
+      if IgnoredNames.contains(entry.name) { continue }
       let path = folder.appending(entry.name)
       guard let status = try? FileStatus.of(path, followingLinks: false) else { continue }
       if status.kind != .directory {
@@ -58,7 +63,7 @@ struct FolderWalk {
         step.folders.append(path)
       }
     }
-    entries = entries.dropFirst(limit)
+    if entries.isAtEnd { entries = Directory.Listing() }
     return step
   }
 }

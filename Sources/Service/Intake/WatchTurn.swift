@@ -127,7 +127,7 @@ struct WatchTurn {
       }
       guard ground.settings.recursive else { return }
       // Only now, so that what is made in between either is listed here or comes as an event.
-      for entry in (try? Directory.list(folder)) ?? [] where entry.kind == .directory {
+      for entry in (try? Directory.listing(folder)) ?? Directory.Listing() where entry.kind == .directory {
         if !IgnoredNames.contains(entry.name) { folders.append(folder.appending(entry.name)) }
       }
     }
