@@ -107,6 +107,27 @@ struct SettleTrackerTests {
     #expect(tracker.count == 0 && tracker.oldest == nil)
   }
 
+  private func next(_ tracker: inout SettleTracker, _ limit: Int, now: Int64) -> [[UInt8]] {
+    tracker.next(limit, now: now)
+  }
+
+  @Test func filesAreGivenSomeAtATimeInTheOrderInWhichTheyWereDueAndNoneThatIsDueNoLonger() {
+    var tracker = SettleTracker(settleNanoseconds: 1, extensionLimit: 0)
+    let keys = (0..<7).map { Array("/in/\($0)".utf8) }
+    for (index, key) in keys[..<5].enumerated() { tracker.heard(of: key, announced: true, now: Int64(index)) }
+    let first = tracker.next(2, now: 10)
+    #expect(first == [keys[0], keys[1]])
+    for key in first { _ = tracker.looked(at: key, Self.look(complete: true), now: 10) }
+    tracker.forget(keys[2])
+    tracker.delay(keys[3], until: 20)
+    for key in keys[5...] { tracker.heard(of: key, announced: true, now: 5) }
+    #expect(next(&tracker, 9, now: 10) == [keys[4]])
+    #expect(Set(next(&tracker, 9, now: 10)) == Set(keys[4...]), "what was given and not looked at is due still")
+    #expect(next(&tracker, 1, now: 20) == [keys[4]])
+    tracker.forgetAll()
+    #expect(next(&tracker, 9, now: 30).isEmpty)
+  }
+
   @Test func whatTheSweepFindsIsGivenAMomentForItsEvent() {
     var tracker = Self.tracker()
     tracker.swept(Self.key, resting: true, now: 0)

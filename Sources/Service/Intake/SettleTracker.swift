@@ -47,6 +47,8 @@ package struct SettleTracker {
   }
 
   private var waiting: [[UInt8]: Waiting] = [:]
+  /// Files that were due when all were put in order, and were not given since; the next one is last.
+  private var ordered: [[UInt8]] = []
   private let settleNanoseconds: Int64
   private let extensionLimit: Int
   /// How long a file that the sweep found is given, so that an event that is on its way can still tell of it.
@@ -114,6 +116,19 @@ package struct SettleTracker {
     waiting.filter { $0.value.due <= now }.sorted { $0.value.due < $1.value.due }.map(\.key)
   }
 
+  /// Takes up to `limit` files to look at now, those first that were due first.
+  ///
+  /// They are put in order only when none is left of those put in order before, so that an image costs the same however
+  /// many wait; one that is due meanwhile comes after them.
+  package mutating func next(_ limit: Int, now: Int64) -> [[UInt8]] {
+    if ordered.isEmpty { ordered = due(now: now).reversed() }
+    var taken: [[UInt8]] = []
+    while taken.count < limit, let key = ordered.popLast() {
+      if let entry = waiting[key], entry.due <= now { taken.append(key) }
+    }
+    return taken
+  }
+
   /// Tells what a look saw; a file that is taken or gone is forgotten.
   package mutating func looked(at key: [UInt8], _ look: Look, now: Int64) -> Verdict {
     guard var entry = waiting[key] else { return .take }
@@ -148,7 +163,7 @@ package struct SettleTracker {
   package mutating func forget(_ key: [UInt8]) { waiting[key] = nil }
 
   /// Forgets all files, when nothing is to be taken for a while.
-  package mutating func forgetAll() { waiting = [:] }
+  package mutating func forgetAll() { (waiting, ordered) = ([:], []) }
 
   /// When the oldest waiting file was first heard of, if any waits.
   package var oldest: Int64? { waiting.values.lazy.map(\.heardAt).min() }

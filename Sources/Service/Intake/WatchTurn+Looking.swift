@@ -83,7 +83,7 @@ extension WatchTurn {
   /// Examines files whose time has come; those that are whole are ready to be admitted.
   mutating func lookAtWhatIsDue() {
     if isPaused { return }
-    for path in tracker.due(now: Clock.monotonicNanoseconds()).prefix(Self.batch) {
+    for path in tracker.next(Self.batch, now: Clock.monotonicNanoseconds()) {
       ground.heartbeat.beat()
       look(at: path)
       if isRefused { return }
