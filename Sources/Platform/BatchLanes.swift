@@ -26,10 +26,12 @@ package struct BatchLanes<Key: Hashable & Sendable, Element: Sendable>: Sendable
   private struct Queue: Sendable {
     var lane: Lane
     /// Never empty.
-    var elements: [(element: Element, since: Int64)]
+    var elements: [Element]
+    /// When each of them came.
+    var since: [Int64]
 
     /// When the oldest element has lingered long enough.
-    var due: Int64 { elements[0].since + lane.lingerNanoseconds }
+    var due: Int64 { since[0] + lane.lingerNanoseconds }
   }
 
   private var queues: [Queue] = []
@@ -48,38 +50,48 @@ package struct BatchLanes<Key: Hashable & Sendable, Element: Sendable>: Sendable
   package func isFull(_ lane: Lane) -> Bool { lane.capacity < .max && count(of: lane.key) >= lane.capacity }
 
   /// How many elements lie in the lane of a key.
-  package func count(of key: Key) -> Int { queues.first { $0.lane.key == key }?.elements.count ?? 0 }
+  package func count(of key: Key) -> Int { index(of: key).map { queues[$0].since.count } ?? 0 }
+
+  private func index(of key: Key) -> Int? { queues.indices.first { queues[$0].lane.key == key } }
 
   /// Adds an element that came at the moment `now`; what its lane says counts for the whole lane from now on.
   package mutating func add(_ element: Element, to lane: Lane, now: Int64) {
-    if let index = queues.firstIndex(where: { $0.lane.key == lane.key }) {
+    if let index = index(of: lane.key) {
       queues[index].lane = lane
-      queues[index].elements.append((element, now))
+      queues[index].elements.append(element)
+      queues[index].since.append(now)
     } else {
-      queues.append(Queue(lane: lane, elements: [(element, now)]))
+      queues.append(Queue(lane: lane, elements: [element], since: [now]))
     }
     count += 1
   }
 
   /// The moment at which the next lane becomes ripe if nothing is added; nil if none will.
-  package var nextDue: Int64? { queues.lazy.filter { !held.contains($0.lane.key) }.map(\.due).min() }
+  package var nextDue: Int64? {
+    var earliest: Int64?
+    for index in queues.indices where !isHeld(index) { earliest = min(earliest ?? .max, queues[index].due) }
+    return earliest
+  }
+
+  private func isHeld(_ index: Int) -> Bool { !held.isEmpty && held.contains(queues[index].lane.key) }
 
   /// Appends the next batch to `batch`; false if no lane is ripe at the moment `now`.
   package mutating func take(now: Int64, into batch: inout [Element]) -> Bool {
     guard let index = ripest(at: now) else { return false }
-    let taken = min(queues[index].lane.limit, queues[index].elements.count)
+    let taken = min(queues[index].lane.limit, queues[index].since.count)
     turn += 1
     // Keys that went away are forgotten; a key that returns goes first once.
     if served.count > queues.count * 2 + 16 {
-      let present = Set(queues.map(\.lane.key))
+      let present = Set(queues.map { $0.lane.key })
       served = served.filter { present.contains($0.key) }
     }
     served[queues[index].lane.key] = turn
-    batch += queues[index].elements[..<taken].lazy.map(\.element)
-    if taken == queues[index].elements.count {
-      queues.remove(at: index)
+    if taken == queues[index].since.count {
+      batch.append(contentsOf: queues.remove(at: index).elements)
     } else {
+      batch.append(contentsOf: queues[index].elements[..<taken])
       queues[index].elements.removeFirst(taken)
+      queues[index].since.removeFirst(taken)
     }
     count -= taken
     return true
@@ -89,22 +101,24 @@ package struct BatchLanes<Key: Hashable & Sendable, Element: Sendable>: Sendable
   /// its whole batches only one is counted.
   package func ripeBatches(now: Int64, upTo bound: Int) -> Int {
     var ripe = 0
-    for queue in queues where isRipe(queue, at: now) {
-      ripe += max(1, queue.elements.count / queue.lane.limit)
+    for index in queues.indices where isRipe(index, at: now) {
+      ripe += max(1, queues[index].since.count / queues[index].lane.limit)
       if ripe >= bound { return bound }
     }
     return ripe
   }
 
-  private func isRipe(_ queue: Queue, at now: Int64) -> Bool {
-    guard !held.contains(queue.lane.key) else { return false }
-    return isClosed || queue.elements.count >= queue.lane.limit || queue.due <= now
+  private func isRipe(_ index: Int, at now: Int64) -> Bool {
+    guard !isHeld(index) else { return false }
+    return isClosed || queues[index].since.count >= queues[index].lane.limit || queues[index].due <= now
   }
 
   private func ripest(at now: Int64) -> Int? {
     var best: (index: Int, turn: UInt64, since: Int64)?
-    for (index, queue) in queues.enumerated() where isRipe(queue, at: now) {
-      let candidate = (index: index, turn: served[queue.lane.key] ?? 0, since: queue.elements[0].since)
+    for index in queues.indices where isRipe(index, at: now) {
+      let candidate = (
+        index: index, turn: served[queues[index].lane.key] ?? 0, since: queues[index].since[0]
+      )
       if best.map({ (candidate.turn, candidate.since) < ($0.turn, $0.since) }) ?? true { best = candidate }
     }
     return best?.index
@@ -113,6 +127,6 @@ package struct BatchLanes<Key: Hashable & Sendable, Element: Sendable>: Sendable
   /// Takes everything out, held or not.
   package mutating func removeAll() -> [Element] {
     defer { (queues, count) = ([], 0) }
-    return queues.flatMap { $0.elements.map(\.element) }
+    return queues.flatMap { $0.elements }
   }
 }
