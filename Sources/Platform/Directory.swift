@@ -8,32 +8,63 @@ package enum Directory {
     package let kind: FileStatus.Kind
   }
 
-  /// What a folder held when it was listed, in one piece of memory of little more than the names; entries leave it in the
-  /// folder's own order.
+  /// What a folder held when it was listed; entries leave it in the folder's own order.
+  ///
+  /// Takes little more than the names, and outside the heap, where those of many files would leave holes that stay.
   package struct Listing: Sequence, IteratorProtocol, Sendable {
-    /// Of each entry its kind, its name and a zero.
-    private var bytes: [UInt8] = []
+    /// Of each entry its kind, its name and a zero; those whose entries left are gone.
+    private var pages: [Pages] = []
+    /// In the first of them.
     private var position = 0
 
     /// A listing of nothing.
     package init() {}
 
-    fileprivate mutating func append(_ name: UnsafeRawBufferPointer, _ kind: FileStatus.Kind) {
-      bytes.append(kind.rawValue)
-      bytes.append(contentsOf: name)
-      bytes.append(0)
+    fileprivate mutating func append(
+      _ name: UnsafeRawBufferPointer, _ kind: FileStatus.Kind
+    ) throws(PlatformError) {
+      let count = name.count + 2
+      if pages.isEmpty || pages[pages.count - 1].left < count { pages.append(try Pages()) }
+      let last = pages[pages.count - 1]
+      last.append(kind.rawValue)
+      for byte in name { last.append(byte) }
+      last.append(0)
     }
 
-    package var isAtEnd: Bool { position == bytes.count }
-
-    /// Of all entries, those included that left.
-    package var byteCount: Int { bytes.count }
+    package var isAtEnd: Bool { pages.isEmpty }
 
     package mutating func next() -> Entry? {
-      guard !isAtEnd, let kind = FileStatus.Kind(rawValue: bytes[position]) else { return nil }
-      let name = bytes[(position + 1)...].prefix { $0 != 0 }
+      guard let first = pages.first, let kind = FileStatus.Kind(rawValue: first.bytes[position]) else { return nil }
+      let name = first.bytes[(position + 1)..<first.used].prefix { $0 != 0 }
       position = name.endIndex + 1
+      if position == first.used {
+        pages.removeFirst()
+        position = 0
+      }
       return Entry(name: Array(name), kind: kind)
+    }
+  }
+
+  /// Memory that comes from the kernel and goes back to it (`mmap`); filled by one thread, then only read.
+  private final class Pages: @unchecked Sendable {
+    private static let capacity = 256 << 10
+
+    let bytes: UnsafeMutableRawBufferPointer
+    private(set) var used = 0
+
+    init() throws(PlatformError) {
+      let start = mmap(nil, Self.capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+      guard start != MAP_FAILED else { throw .system(call: "mmap", path: "", errno: errno) }
+      bytes = UnsafeMutableRawBufferPointer(start: start, count: Self.capacity)
+    }
+
+    deinit { munmap(bytes.baseAddress, bytes.count) }
+
+    var left: Int { bytes.count - used }
+
+    func append(_ byte: UInt8) {
+      bytes[used] = byte
+      used += 1
     }
   }
 
@@ -49,10 +80,11 @@ package enum Directory {
     while true {
       errno = 0
       guard let entry = readdir(stream) else { break }
-      withUnsafeBytes(of: &entry.pointee.d_name) { field in
+      let type = Int32(entry.pointee.d_type)
+      try withUnsafeBytes(of: &entry.pointee.d_name) { field throws(PlatformError) in
         let name = UnsafeRawBufferPointer(rebasing: field.prefix { $0 != 0 })
         if name.elementsEqual([46]) || name.elementsEqual([46, 46]) { return }
-        listing.append(name, kind(of: name, told: Int32(entry.pointee.d_type), in: path))
+        try listing.append(name, kind(of: name, told: type, in: path))
       }
     }
     if errno != 0 { throw .system(call: "readdir", path: path.displayed, errno: errno) }

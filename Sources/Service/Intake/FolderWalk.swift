@@ -25,8 +25,6 @@ struct FolderWalk {
   private var waiting: [Path]
   private var folder: Path
   private var entries = Directory.Listing()
-  /// Bytes that the largest listing took.
-  private(set) var listingBytes = 0
 
   init(_ root: Path, recursive: Bool, reason: Reason) {
     self.reason = reason
@@ -45,7 +43,6 @@ struct FolderWalk {
       folder = next
       do throws(PlatformError) {
         entries = try Directory.listing(folder)
-        listingBytes = max(listingBytes, entries.byteCount)
       } catch {
         if !error.isNotFound { step.unreadable = (folder, error) }
         return step
@@ -63,7 +60,6 @@ struct FolderWalk {
         step.folders.append(path)
       }
     }
-    if entries.isAtEnd { entries = Directory.Listing() }
     return step
   }
 }

@@ -7,8 +7,6 @@ extension WatchTurn {
   private static let batch = 64
   /// Entries of a folder that are compared with the ledger between two looks at the kernel's events.
   private static let walkBatch = 512
-  /// A listing larger than this leaves more in the heap than other work would use again.
-  private static let largeListingBytes = 64 << 10
 
   // MARK: Finding
 
@@ -28,12 +26,7 @@ extension WatchTurn {
       remember(step.files[start..<min(start + Self.batch, step.files.count)], walk.reason)
       if isRefused { return }
     }
-    if !walk.isDone {
-      walks.insert(walk, at: 0)
-    } else if walk.listingBytes > Self.largeListingBytes, walk.reason != .polled {
-      // Else the holes that the names of many files leave stay with the process.
-      Memory.giveBack()
-    }
+    if !walk.isDone { walks.insert(walk, at: 0) }
   }
 
   /// Puts into the backlog those files that the ledger does not know.
