@@ -112,7 +112,7 @@ struct BenchCommand {
     let workers = threads.last ?? 1
     return try DaemonBenches(model: try Self.absolute(path), photos: photos, scratch: scratch).pipeline(
       Path(folder).lastComponent.isEmpty ? folder : String(decoding: Path(folder).lastComponent, as: UTF8.self),
-      count: count ?? 200, rounds: compute.rounds, workers: workers
+      count: count ?? 1000, rounds: compute.rounds, workers: workers
     ) { () throws(Failure) in try compute.parts(photos, model, batch: 8, threads: workers) }
   }
 
