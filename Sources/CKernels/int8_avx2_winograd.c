@@ -11,7 +11,7 @@ enum { frequencies = 16, depth_grain = 16, panel = 16 };
 
 static size_t wide_depth(size_t channels) { return (channels + depth_grain - 1) / depth_grain * depth_grain; }
 
-/* Results of 4×4 numbers `step` apart. */
+/* The frequencies of 3×3 weights, four times their worth. */
 static void weight_frequencies(const int8_t g[9], int16_t u[frequencies]) {
   int16_t half[12];
   for (int x = 0; x < 3; x++) {
