@@ -96,8 +96,9 @@ static size_t pack(const int8_t *weights, size_t columns, size_t depth, int8_t *
 }
 
 /* [16 channels][pair of taps][16][2] in 16 bits */
-static size_t pack_depthwise(const int8_t *weights, size_t channels, size_t taps, int8_t *packed) {
-  const size_t pairs = (taps + 1) / 2, size = (channels + 15) / 16 * pairs * 32 * sizeof(int16_t);
+static size_t pack_depthwise(
+    const int8_t *weights, size_t channels, size_t kernel_h, size_t kernel_w, int8_t *packed) {
+  const size_t taps = kernel_h * kernel_w, pairs = (taps + 1) / 2, size = (channels + 15) / 16 * pairs * 32 * sizeof(int16_t);
   if (!packed) return size;
   memset(packed, 0, size);
   int16_t *wide = (int16_t *)packed;
@@ -244,14 +245,11 @@ static void depthwise(
   int8_each_pixel(w, in, weights, epilogue, output, pixel);
 }
 
-static size_t lane(size_t channel) { return channel; }
-
 const ckernels_int8_table int8_avx2_table = {
     .pack = pack,
     .multiply = multiply,
     .multiply_scratch = multiply_scratch,
     .pack_depthwise = pack_depthwise,
-    .lane = lane,
     .depthwise = depthwise,
     .pack_winograd = int8_avx2_pack_winograd,
     .winograd = int8_avx2_winograd,

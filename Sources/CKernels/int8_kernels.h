@@ -29,11 +29,8 @@ static inline ckernels_int8_epilogue moved_epilogue(
 /* Rows that the next of `tiles` tiles takes of those left: equal shares, so that the last is no sliver. */
 static inline size_t share(size_t left, size_t tiles) { return (left + tiles - 1) / tiles; }
 
-/* Weights in blocks of 32 columns, [block][depth/4][32][4], and in blocks of 64 lanes, [block][⌈taps/4⌉][lane][4]: what plain
-   C and VNNI read. */
+/* Weights in blocks of 32 columns, [block][depth/4][32][4]: what plain C and VNNI read. */
 size_t int8_blocks_pack(const int8_t *weights, size_t columns, size_t depth, int8_t *packed);
-size_t int8_blocks_pack_depthwise(const int8_t *weights, size_t channels, size_t taps, int8_t *packed);
-size_t int8_blocks_lane(size_t channel);
 size_t int8_no_scratch(size_t rows, size_t depth);
 
 /* Makes the results of one pixel from the taps under its window; those beyond the last lie outside the picture. */
@@ -55,4 +52,10 @@ size_t int8_avx2_winograd_scratch(size_t channels);
 void int8_avx2_winograd(
     const ckernels_int8_window *w, size_t images, const uint8_t *in, const int8_t *weights, size_t outputs,
     const ckernels_int8_epilogue *epilogue, ckernels_int8_output output, void *scratch);
+
+size_t int8_vnni_pack_depthwise(
+    const int8_t *weights, size_t channels, size_t kernel_h, size_t kernel_w, int8_t *packed);
+void int8_vnni_depthwise(
+    const ckernels_int8_window *w, const uint8_t *in, const int8_t *weights, const ckernels_int8_epilogue *epilogue,
+    ckernels_int8_output output);
 #endif

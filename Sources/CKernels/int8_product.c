@@ -13,21 +13,6 @@ size_t int8_blocks_pack(const int8_t *weights, size_t columns, size_t depth, int
   return size;
 }
 
-/* Sixteen bytes of each of four taps, interleaved to fours, come out of VNNI's unpacking in this order. */
-size_t int8_blocks_lane(size_t channel) {
-  return channel / lanes * lanes + channel / 4 % 4 * 16 + channel / 16 % 4 * 4 + channel % 4;
-}
-
-size_t int8_blocks_pack_depthwise(const int8_t *weights, size_t channels, size_t taps, int8_t *packed) {
-  const size_t fours = (taps + 3) / 4, size = (channels + lanes - 1) / lanes * fours * lanes * 4;
-  if (!packed) return size;
-  memset(packed, 0, size);
-  for (size_t c = 0; c < channels; c++)
-    for (size_t t = 0; t < taps; t++)
-      packed[(c / lanes * fours + t / 4) * lanes * 4 + int8_blocks_lane(c % lanes) * 4 + t % 4] = weights[c * taps + t];
-  return size;
-}
-
 size_t int8_no_scratch(size_t rows, size_t depth) {
   (void)rows, (void)depth;
   return 0;
@@ -79,21 +64,23 @@ static void find_taps(
 static void portable_pixel(
     const uint8_t *const *taps, size_t count, const int8_t *weights, size_t channels,
     const ckernels_int8_epilogue *epilogue, uint8_t *out) {
-  const size_t groups = (count + 3) / 4;
   ckernels_int8_epilogue e = *epilogue;
   for (size_t first = 0; first < channels; first += lanes, e.scale += lanes, e.bias += lanes) {
     const size_t part = lesser(lanes, channels - first);
     int32_t sums[lanes] = {0};
-    for (size_t g = 0; g < groups; g++, weights += 4 * lanes) {
-      for (size_t c = 0; c < part; c++) {
-        const int8_t *v = weights + 4 * int8_blocks_lane(c);
-        for (int t = 0; t < 4; t++) sums[int8_blocks_lane(c)] += taps[4 * g + t][first + c] * v[t];
-      }
-    }
-    uint8_t mixed[lanes];
-    ckernels_int8_finish(sums, lanes, &e, (ckernels_int8_output){.bytes = mixed, .stride = lanes});
-    for (size_t c = 0; c < part; c++) out[first + c] = mixed[int8_blocks_lane(c)];
+    for (size_t t = 0; t < count; t++)
+      for (size_t c = 0; c < part; c++) sums[c] += taps[t][first + c] * weights[t * channels + first + c];
+    ckernels_int8_finish(sums, part, &e, (ckernels_int8_output){.bytes = out + first, .stride = part});
   }
+}
+
+/* [tap][channel] */
+static size_t portable_pack_depthwise(
+    const int8_t *weights, size_t channels, size_t kernel_h, size_t kernel_w, int8_t *packed) {
+  const size_t taps = kernel_h * kernel_w;
+  for (size_t t = 0; packed && t < taps; t++)
+    for (size_t c = 0; c < channels; c++) packed[t * channels + c] = weights[c * taps + t];
+  return channels * taps;
 }
 
 void int8_each_pixel(
@@ -124,7 +111,6 @@ const ckernels_int8_table int8_portable_table = {
     .pack = int8_blocks_pack,
     .multiply = portable_multiply,
     .multiply_scratch = int8_no_scratch,
-    .pack_depthwise = int8_blocks_pack_depthwise,
-    .lane = int8_blocks_lane,
+    .pack_depthwise = portable_pack_depthwise,
     .depthwise = portable_depthwise,
 };

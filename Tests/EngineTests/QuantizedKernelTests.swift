@@ -160,8 +160,11 @@ struct QuantizedKernelTests {
   @Test(arguments: sets)
   func everyInstructionSetAgreesOnDepthwise(_ set: Int) throws {
     var generator = Seeded(seed: 5)
-    for (channels, kernel, step) in [(1, 3, 1), (32, 3, 2), (67, 5, 1), (128, 3, 1), (70, 7, 2)] {
-      let (height, width) = (9, 8)
+    for (channels, kernel, step, dilation, width) in [
+      (1, 3, 1, 1, 8), (32, 3, 2, 1, 8), (67, 5, 1, 1, 8), (128, 3, 1, 1, 131), (70, 7, 2, 1, 61), (100, 3, 1, 2, 8),
+      (20, 2, 3, 1, 9), (130, 1, 1, 1, 3), (96, 5, 2, 3, 19),
+    ] {
+      let height = 9
       let stride = (channels + 3) / 4 * 4
       let input = Bytes(random: height * width * stride, &generator)
       let weights = Weights.extreme.draw(channels * kernel * kernel, &generator)
@@ -171,18 +174,14 @@ struct QuantizedKernelTests {
       let outWidth = (width - 1) / step + 1
       var window = ckernels_int8_window(
         channels: channels, stride: stride, height: height, width: width, out_height: outHeight, out_width: outWidth,
-        kernel_h: kernel, kernel_w: kernel, stride_h: step, stride_w: step, dilation_h: 1, dilation_w: 1,
-        top: kernel / 2, left: kernel / 2, outside: outside.bytes)
+        kernel_h: kernel, kernel_w: kernel, stride_h: step, stride_w: step, dilation_h: dilation, dilation_w: dilation,
+        top: kernel / 2 * dilation, left: kernel / 2 * dilation, outside: outside.bytes)
       func run(_ kernels: ckernels_int8_table) -> [UInt8] {
-        let memory = packed(weights, channels, kernel * kernel, kernels.pack_depthwise)
+        let memory = packed(weights, channels, kernel * kernel) { weights, channels, _, packed in
+          kernels.pack_depthwise(weights, channels, kernel, kernel, packed)
+        }
         var drawn = Seeded(seed: 6)
         let factors = Factors((channels + 63) / 64 * 64, &drawn)
-        // By lane, whatever the order of lanes.
-        let (scale, bias) = ((0..<channels).map { factors.scale[$0] }, (0..<channels).map { factors.bias[$0] })
-        for channel in 0..<channels {
-          factors.scale[kernels.lane(channel)] = scale[channel]
-          factors.bias[kernels.lane(channel)] = bias[channel]
-        }
         let out = Bytes(count: outHeight * outWidth * stride)
         var epilogue = factors.epilogue(nil, activation: 0)
         withExtendedLifetime((memory, factors, outside)) {
@@ -192,35 +191,104 @@ struct QuantizedKernelTests {
         }
         return out.all
       }
-      #expect(run(try table(set)) == run(try table(0)), "\(channels) channels, \(kernel)×\(kernel)")
+      #expect(run(try table(set)) == run(try table(0)), "\(channels) channels, \(kernel)×\(kernel), width \(width)")
     }
   }
 
-  /// A convolution by unfolded windows, with the plain kernels.
-  private func direct(
-    _ window: inout ckernels_int8_window, _ input: UnsafePointer<UInt8>, _ weights: [Int8], _ outputs: Int,
-    _ epilogue: ckernels_int8_epilogue, _ out: UnsafeMutablePointer<UInt8>, stride: Int
+  /// Weights [output][channel][tap] in the order of windows: [output][tap][`length`].
+  private func windowRows(_ weights: [Int8], _ outputs: Int, _ channels: Int, taps: Int, length: Int) -> [Int8] {
+    var rows = [Int8](repeating: 0, count: outputs * taps * length)
+    for place in weights.indices {
+      let (output, channel, tap) = (place / taps / channels, place / taps % channels, place % taps)
+      rows[(output * taps + tap) * length + channel] = weights[place]
+    }
+    return rows
+  }
+
+  /// One picture's convolution by unfolded windows, with the plain kernels, of `length` bytes of each pixel from `offset` on.
+  private func unfolded(
+    _ window: inout ckernels_int8_window, _ input: UnsafePointer<UInt8>, offset: Int = 0, length: Int, _ rows: [Int8],
+    _ outputs: Int, _ epilogue: ckernels_int8_epilogue, _ out: UnsafeMutablePointer<UInt8>, stride: Int
   ) throws {
     let kernels = try table(0)
-    let depth = 9 * window.stride
-    var rows = [Int8](repeating: 0, count: outputs * depth)
-    for output in 0..<outputs {
-      for channel in 0..<window.channels {
-        for tap in 0..<9 {
-          rows[output * depth + tap * window.stride + channel] = weights[(output * window.channels + channel) * 9 + tap]
-        }
-      }
-    }
+    let depth = window.kernel_h * window.kernel_w * length
     let memory = packed(rows, outputs, depth, kernels.pack)
     let area = window.out_height * window.out_width
     let unfolded = Bytes(count: area * depth)
-    ckernels_int8_unfold(&window, input, 0, window.stride, 0, area, unfolded.bytes)
+    ckernels_int8_unfold(&window, input, offset, length, 0, area, unfolded.bytes)
     let scratch = Bytes(count: kernels.multiply_scratch(area, depth))
     var product = ckernels_int8_product(
       rows: area, depth: depth, columns: outputs, a: unfolded.bytes, a_stride: depth, weights: memory.signed,
       epilogue: epilogue, output: ckernels_int8_output(bytes: out, floats: nil, stride: stride),
       scratch: scratch.bytes)
     withExtendedLifetime((memory, unfolded, scratch)) { kernels.multiply(&product) }
+  }
+
+  /// A convolution to be computed where its windows lie.
+  fileprivate struct Sliding: Sendable {
+    var height = 9
+    var width = 11
+    var kernel = (h: 3, w: 3)
+    var step = 1
+    var dilation = 1
+    var pad = 1
+    /// Bytes of a pixel, and those that are meant.
+    var stride = 16
+    var offset = 0
+    var length = 16
+    var outputs = 40
+    var images = 3
+  }
+
+  @Test(arguments: [
+    Sliding(), Sliding(pad: 0), Sliding(step: 2, outputs: 64), Sliding(kernel: (1, 1), step: 2, pad: 0),
+    Sliding(kernel: (7, 7), step: 2, pad: 3, stride: 4, length: 4, outputs: 16),
+    Sliding(dilation: 2, pad: 2), Sliding(dilation: 2, pad: 0), Sliding(kernel: (1, 7), pad: 3, outputs: 33),
+    Sliding(stride: 32, offset: 12, length: 8), Sliding(pad: 0, stride: 32, offset: 12, length: 8),
+    Sliding(kernel: (5, 2), step: 3, pad: 4, outputs: 7),
+    // More than a band holds, in pictures and in lines.
+    Sliding(height: 40, width: 30, stride: 128, length: 128, images: 5),
+    Sliding(height: 70, width: 50, step: 2, stride: 256, length: 256, outputs: 9, images: 2),
+    Sliding(height: 3, width: 2000, stride: 256, length: 256, outputs: 8, images: 1),
+  ])
+  fileprivate func windowsAreReadWhereTheyLie(_ s: Sliding) throws {
+    for set in sets {
+      let kernels = try table(set)
+      guard let convolve = kernels.convolve, let scratchBytes = kernels.convolve_scratch else { continue }
+      var generator = Seeded(seed: 17)
+      let (taps, outStride) = (s.kernel.h * s.kernel.w, (s.outputs + 3) / 4 * 4)
+      let outHeight = (s.height + 2 * s.pad - (s.kernel.h - 1) * s.dilation - 1) / s.step + 1
+      let outWidth = (s.width + 2 * s.pad - (s.kernel.w - 1) * s.dilation - 1) / s.step + 1
+      let (area, picture) = (outHeight * outWidth, s.height * s.width * s.stride)
+      let input = Bytes(random: s.images * picture, &generator)
+      let outside = Bytes(random: s.stride + 128, &generator)
+      let weights = Weights.even.draw(s.outputs * s.length * taps, &generator)
+      let rows = windowRows(weights, s.outputs, s.length, taps: taps, length: s.length)
+      let factors = Factors((s.outputs + 31) / 32 * 32, &generator)
+      let residual = Bytes(random: s.images * area * outStride, &generator)
+      var window = ckernels_int8_window(
+        channels: s.stride, stride: s.stride, height: s.height, width: s.width, out_height: outHeight,
+        out_width: outWidth, kernel_h: s.kernel.h, kernel_w: s.kernel.w, stride_h: s.step, stride_w: s.step,
+        dilation_h: s.dilation, dilation_w: s.dilation, top: s.pad, left: s.pad, outside: outside.bytes)
+      let (given, wanted) = (Bytes(count: s.images * area * outStride), Bytes(count: s.images * area * outStride))
+      for image in 0..<s.images {
+        var epilogue = factors.epilogue(residual, activation: 0)
+        epilogue.residual = epilogue.residual.map { $0 + image * area * outStride }
+        try unfolded(
+          &window, input.bytes + image * picture, offset: s.offset, length: s.length, rows, s.outputs, epilogue,
+          wanted.bytes + image * area * outStride, stride: outStride)
+      }
+      let memory = packed(rows, s.outputs, taps * s.length, kernels.pack)
+      window.outside = UnsafePointer(outside.bytes + s.offset)
+      let scratch = Bytes(count: scratchBytes(&window, s.length))
+      var epilogue = factors.epilogue(residual, activation: 0)
+      withExtendedLifetime((memory, scratch, factors, residual, outside, input)) {
+        convolve(
+          &window, s.images, input.bytes + s.offset, s.length, memory.signed, s.outputs, &epilogue,
+          ckernels_int8_output(bytes: given.bytes, floats: nil, stride: outStride), scratch.bytes)
+      }
+      #expect(given.all == wanted.all, "\(s)")
+    }
   }
 
   @Test(.enabled(if: sets.contains(1), "AVX2 is wanted"), arguments: Weights.allCases)
@@ -251,8 +319,9 @@ struct QuantizedKernelTests {
         for image in 0..<images {
           var epilogue = factors.epilogue(other, activation: activation)
           epilogue.residual = epilogue.residual.map { $0 + image * area * outStride }
-          try direct(
-            &window, input.bytes + image * height * width * stride, weights, outputs, epilogue,
+          try unfolded(
+            &window, input.bytes + image * height * width * stride, length: stride,
+            windowRows(weights, outputs, channels, taps: 9, length: stride), outputs, epilogue,
             wanted.bytes + image * area * outStride, stride: outStride)
         }
         let memory = packed(weights, outputs, channels, pack)

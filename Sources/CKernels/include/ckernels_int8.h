@@ -75,15 +75,25 @@ typedef struct {
   void (*_Nonnull multiply)(const ckernels_int8_product *_Nonnull product);
   /// Bytes of scratch memory that a product of up to `rows` rows needs.
   size_t (*_Nonnull multiply_scratch)(size_t rows, size_t depth);
-  /// Weights [channel][tap].
+  /// Weights [channel][kernel_h][kernel_w].
   size_t (*_Nonnull pack_depthwise)(
-      const int8_t *_Nonnull weights, size_t channels, size_t taps, int8_t *_Nullable packed);
-  /// Where a channel's scale and bias stand for `depthwise`.
-  size_t (*_Nonnull lane)(size_t channel);
+      const int8_t *_Nonnull weights, size_t channels, size_t kernel_h, size_t kernel_w, int8_t *_Nullable packed);
   /// One picture's depthwise convolution to bytes, without residual; at most 64 taps.
   void (*_Nonnull depthwise)(
       const ckernels_int8_window *_Nonnull window, const uint8_t *_Nonnull in, const int8_t *_Nonnull weights,
       const ckernels_int8_epilogue *_Nonnull epilogue, ckernels_int8_output output);
+  /// Pictures' convolution to results of the same form, read where the windows lie; one picture close behind the other. NULL
+  /// where windows have to be unfolded into rows first.
+  ///
+  /// `in` is the first byte that is meant of a pixel, of `length` bytes, a multiple of 4; what stands outside is counted from
+  /// `outside` likewise. Weights are what `pack` made of rows of kernel_h·kernel_w·`length`. `scratch` is as large as
+  /// `convolve_scratch` says, at a 64-byte boundary.
+  void (*_Nullable convolve)(
+      const ckernels_int8_window *_Nonnull window, size_t images, const uint8_t *_Nonnull in, size_t length,
+      const int8_t *_Nonnull weights, size_t outputs, const ckernels_int8_epilogue *_Nonnull epilogue,
+      ckernels_int8_output output, void *_Nonnull scratch);
+  /// Bytes of scratch memory that `convolve` needs.
+  size_t (*_Nullable convolve_scratch)(const ckernels_int8_window *_Nonnull window, size_t length);
   /// Weights [output][channel][3][3]. This and the next two are NULL where Winograd's algorithm is not the faster one.
   size_t (*_Nullable pack_winograd)(
       const int8_t *_Nonnull weights, size_t outputs, size_t channels, int8_t *_Nullable packed);

@@ -283,12 +283,12 @@ struct QuantizedBuilder<Source: TensorSource> {
       results.residual = (residual, packWhole(factors))
     }
     let isDepthwise = layer.isDepthwise && out != nil && layer.taps <= 60
-    let places = isDepthwise ? packed.lanePlaces(kernels) : packed.columnPlaces
+    let places = isDepthwise ? packed.lanePlaces : packed.columnPlaces
     results.scale = pack(places.map { $0 < 0 ? 0 : packed.scales[$0] / units[$0].scale })
     results.bias = pack(places.map { $0 < 0 ? 0 : packed.biases[$0] / units[$0].scale + offsets[$0] })
     let kernel: QuantizedStep.Kernel
     if isDepthwise, let window = layer.window {
-      kernel = .depthwise(window, weights: pack(packed.lanes(kernels)), results: results)
+      kernel = .depthwise(window, weights: pack(packed.lanes(kernels, kernel: window.kernel)), results: results)
     } else if layer.fitsWinograd, let window = layer.window, let packing = kernels.table.pointee.pack_winograd {
       kernel = .winograd(window, weights: pack(packed.frequencies(packing)), results: results)
     } else {

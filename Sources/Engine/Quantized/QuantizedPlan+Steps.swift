@@ -49,7 +49,7 @@ extension QuantizedPlan {
   private func multiply(_ step: QuantizedStep, _ p: QuantizedStep.Product, count: Int) {
     let input = step.inputs[0]
     let (x, y) = (network.values[input], network.values[step.output])
-    guard let window = p.window, !p.isPointwise(from: x.shape, to: y.shape) else {
+    guard let window = network.window(of: p, in: step) else {
       let (rows, stride) = p.window == nil ? (count, x.byteCount) : (count * y.shape.h * y.shape.w, x.stride)
       let blockRows = Self.blockRows(of: rows, depth: p.depth)
       for first in Swift.stride(from: 0, to: rows, by: blockRows) {
@@ -59,17 +59,34 @@ extension QuantizedPlan {
       }
       return
     }
-    let area = y.shape.h * y.shape.w
     var geometry = geometry(window, of: input, to: step.output)
+    for group in 0..<p.groups {
+      let offset = group * (x.shape.c / p.groups)
+      if let convolve = network.kernels.table.pointee.convolve {
+        let channel = group * p.columns
+        var epilogue = epilogue(p.results, image: 0, channel: channel, block: group * p.paddedColumns)
+        geometry.outside = outsidePixel(of: input) + offset
+        convolve(
+          &geometry, count, bytes(input, 0) + offset, p.length, weights(p.weights[group]), p.columns, &epilogue,
+          output(step.output, 0, channel: channel), scratch.bytes)
+      } else {
+        unfold(step, p, &geometry, group: group, offset: offset, count: count)
+      }
+    }
+  }
+
+  /// The products of a group's windows, unfolded into rows block by block.
+  private func unfold(
+    _ step: QuantizedStep, _ p: QuantizedStep.Product, _ geometry: inout ckernels_int8_window, group: Int, offset: Int,
+    count: Int
+  ) {
+    let area = geometry.out_height * geometry.out_width
     let blockRows = Self.blockRows(of: area, depth: p.depth)
     for n in 0..<count {
-      for group in 0..<p.groups {
-        let offset = group * (x.shape.c / p.groups)
-        for first in stride(from: 0, to: area, by: blockRows) {
-          let count = min(blockRows, area - first)
-          ckernels_int8_unfold(&geometry, bytes(input, n), offset, p.length, first, count, rows.bytes)
-          block(step, p, group: group, rows.bytes, stride: p.depth, image: n, first: first, rows: count)
-        }
+      for first in stride(from: 0, to: area, by: blockRows) {
+        let count = min(blockRows, area - first)
+        ckernels_int8_unfold(&geometry, bytes(step.inputs[0], n), offset, p.length, first, count, rows.bytes)
+        block(step, p, group: group, rows.bytes, stride: p.depth, image: n, first: first, rows: count)
       }
     }
   }

@@ -74,20 +74,29 @@ package final class QuantizedPlan {
     return (rows + blocks - 1) / max(1, blocks)
   }
 
+  /// Bytes of windows that are unfolded at once.
   private static func rowCapacity(_ network: QuantizedNetwork) -> Int {
-    network.steps.reduce(0) { most, step in
-      guard case .product(let p) = step.kernel else { return most }
+    guard network.kernels.table.pointee.convolve == nil else { return 0 }
+    return network.steps.reduce(0) { most, step in
+      guard case .product(let p) = step.kernel, network.window(of: p, in: step) != nil else { return most }
       return max(most, p.depth * mostRows(depth: p.depth))
     }
   }
 
   private static func scratchCapacity(_ network: QuantizedNetwork) -> Int {
-    network.steps.reduce(0) { most, step in
-      let kernels = network.kernels.table.pointee
-      return switch step.kernel {
-      case .product(let p): max(most, kernels.multiply_scratch(mostRows(depth: p.depth), p.depth))
-      case .winograd: max(most, kernels.winograd_scratch?(network.values[step.inputs[0]].shape.c) ?? 0)
-      default: most
+    let kernels = network.kernels.table.pointee
+    return network.steps.reduce(0) { most, step in
+      switch step.kernel {
+      case .product(let p):
+        if let window = network.window(of: p, in: step), let count = kernels.convolve_scratch {
+          // What stands outside is not looked at.
+          var geometry = network.geometry(
+            window, of: step.inputs[0], to: step.output, outside: UnsafePointer(network.weights.bytes))
+          return max(most, count(&geometry, p.length))
+        }
+        return max(most, kernels.multiply_scratch(mostRows(depth: p.depth), p.depth))
+      case .winograd: return max(most, kernels.winograd_scratch?(network.values[step.inputs[0]].shape.c) ?? 0)
+      default: return most
       }
     }
   }
@@ -166,12 +175,25 @@ package final class QuantizedPlan {
   }
 
   func geometry(_ window: Window, of input: Int, to output: Int) -> ckernels_int8_window {
-    let (x, y) = (network.values[input], network.values[output].shape)
+    network.geometry(window, of: input, to: output, outside: outsidePixel(of: input))
+  }
+}
+
+extension QuantizedNetwork {
+  /// The window of a product that does not simply take each pixel at its own place.
+  func window(of product: QuantizedStep.Product, in step: QuantizedStep) -> Window? {
+    let (x, y) = (values[step.inputs[0]].shape, values[step.output].shape)
+    return product.isPointwise(from: x, to: y) ? nil : product.window
+  }
+
+  fileprivate func geometry(
+    _ window: Window, of input: Int, to output: Int, outside: UnsafePointer<UInt8>
+  ) -> ckernels_int8_window {
+    let (x, y) = (values[input], values[output].shape)
     let pad = window.edges(for: x.shape)
     return ckernels_int8_window(
       channels: x.shape.c, stride: x.stride, height: x.shape.h, width: x.shape.w, out_height: y.h, out_width: y.w,
       kernel_h: window.kernel.h, kernel_w: window.kernel.w, stride_h: window.stride.h, stride_w: window.stride.w,
-      dilation_h: window.dilation.h, dilation_w: window.dilation.w, top: pad.top, left: pad.left,
-      outside: outsidePixel(of: input))
+      dilation_h: window.dilation.h, dilation_w: window.dilation.w, top: pad.top, left: pad.left, outside: outside)
   }
 }

@@ -112,6 +112,12 @@ struct QuantizedWeights {
     return (0..<(groups * padded)).map { $0 % padded < columnCount ? $0 / padded * columnCount + $0 % padded : -1 }
   }
 
+  /// The channel for each factor of a depthwise convolution, −1 for none.
+  var lanePlaces: [Int] {
+    let lanes = Int(ckernels_int8_lanes)
+    return (0..<(groups + lanes - 1) / lanes * lanes).map { $0 < groups ? $0 : -1 }
+  }
+
   /// Each group's, packed for the kernels' `multiply`.
   func columns(_ kernels: ByteKernels) -> [[Int8]] {
     (0..<groups).map { group in
@@ -126,17 +132,11 @@ struct QuantizedWeights {
     }
   }
 
-  /// The channel of each lane of a depthwise convolution, −1 for none.
-  func lanePlaces(_ kernels: ByteKernels) -> [Int] {
-    let lanes = Int(ckernels_int8_lanes)
-    var places = [Int](repeating: -1, count: (groups + lanes - 1) / lanes * lanes)
-    for channel in 0..<groups { places[kernels.table.pointee.lane(channel)] = channel }
-    return places
-  }
-
   /// Packed for the kernels' `depthwise`.
-  func lanes(_ kernels: ByteKernels) -> [Int8] {
-    [Int8](packing: rounded, groups, taps, by: kernels.table.pointee.pack_depthwise)
+  func lanes(_ kernels: ByteKernels, kernel: Extent2D) -> [Int8] {
+    [Int8](packing: rounded, groups, taps) { weights, channels, _, packed in
+      kernels.table.pointee.pack_depthwise(weights, channels, kernel.h, kernel.w, packed)
+    }
   }
 
   /// Packed by a function for Winograd's algorithm.
