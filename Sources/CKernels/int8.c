@@ -111,23 +111,50 @@ void ckernels_int8_unfold(
   }
 }
 
-WIDE static void larger(uint8_t *restrict out, const uint8_t *restrict in, size_t count) {
-  for (size_t c = 0; c < count; c++) out[c] = in[c] > out[c] ? in[c] : out[c];
+typedef uint8_t bytes64 __attribute__((ext_vector_type(64)));
+typedef uint8_t bytes4 __attribute__((ext_vector_type(4)));
+
+/* The largest bytes of rows × columns pixels, which lie `line` and `pixel` bytes apart. */
+#define LARGEST(type, from) \
+  do { \
+    type most = 0, x; \
+    for (size_t y = 0; y < rows; y++) { \
+      for (size_t column = 0; column < columns; column++) { \
+        memcpy(&x, (from) + y * line + column * pixel, sizeof x); \
+        most = __builtin_elementwise_max(most, x); \
+      } \
+    } \
+    memcpy(out + c, &most, sizeof most); \
+  } while (0)
+
+WIDE static void largest(
+    const uint8_t *in, size_t rows, size_t line, size_t columns, size_t pixel, size_t stride, uint8_t *out) {
+  size_t c = 0;
+  for (; c + sizeof(bytes64) <= stride; c += sizeof(bytes64)) LARGEST(bytes64, in + c);
+  for (; c < stride; c += sizeof(bytes4)) LARGEST(bytes4, in + c);
+}
+
+/* The places 0, dilation, 2·dilation … of a window that starts at `start` which lie within `extent`. */
+typedef struct {
+  size_t first, count;
+} inside;
+
+static inline inside places_inside(long start, size_t kernel, size_t dilation, size_t extent) {
+  const size_t skipped = start < 0 ? ((size_t)-start + dilation - 1) / dilation : 0;
+  const long first = start + (long)(skipped * dilation);
+  if (skipped >= kernel || first >= (long)extent) return (inside){0, 0};
+  return (inside){(size_t)first, lesser(kernel - skipped, (extent - (size_t)first + dilation - 1) / dilation)};
 }
 
 void ckernels_int8_maximum(const ckernels_int8_window *w, const uint8_t *in, uint8_t *out) {
+  const size_t line = w->width * w->stride;
   for (size_t oy = 0; oy < w->out_height; oy++) {
+    const inside y = places_inside((long)(oy * w->stride_h) - (long)w->top, w->kernel_h, w->dilation_h, w->height);
     for (size_t ox = 0; ox < w->out_width; ox++, out += w->stride) {
-      memset(out, 0, w->stride);
-      for (size_t ky = 0; ky < w->kernel_h; ky++) {
-        const long y = (long)(oy * w->stride_h + ky * w->dilation_h) - (long)w->top;
-        if (y < 0 || y >= (long)w->height) continue;
-        for (size_t kx = 0; kx < w->kernel_w; kx++) {
-          const long x = (long)(ox * w->stride_w + kx * w->dilation_w) - (long)w->left;
-          if (x < 0 || x >= (long)w->width) continue;
-          larger(out, in + ((size_t)y * w->width + (size_t)x) * w->stride, w->stride);
-        }
-      }
+      const inside x = places_inside((long)(ox * w->stride_w) - (long)w->left, w->kernel_w, w->dilation_w, w->width);
+      largest(
+          in + y.first * line + x.first * w->stride, y.count, w->dilation_h * line, x.count, w->dilation_w * w->stride,
+          w->stride, out);
     }
   }
 }
@@ -164,32 +191,46 @@ WIDE void ckernels_int8_gate(
   }
 }
 
-/* Sixteen pixels of few channels at a time, so that vectors are full; a pixel of up to four is one word. */
+typedef float reals16 __attribute__((ext_vector_type(16)));
+typedef int32_t words16 __attribute__((ext_vector_type(16)));
+typedef uint8_t bytes16 __attribute__((ext_vector_type(16)));
+
+/* v = v · factors + zeros, rounded to bytes. Beside 1.5 · 2^23 there is room for whole numbers only, so adding it rounds, and
+   leaves the result in the last byte. */
+static inline __attribute__((always_inline)) void round16(
+    const reals16 *v, const reals16 *factors, const reals16 *zeros, bytes16 *out) {
+  reals16 x = __builtin_elementwise_fma(*v, *factors, *zeros);
+  x = x > 0 ? x : 0;
+  x = x < 255 ? x : 255;
+  *out = __builtin_convertvector((words16)(x + 12582912.0f), bytes16);
+}
+
+/* Pixels of up to four channels, four at a time: each is spread over four lanes, of which those without a channel have the
+   factor 0. */
 WIDE static void quantize_narrow(
     const float *restrict x, size_t pixels, size_t channels, const float *restrict scale, const float *restrict zero,
     uint8_t *restrict out) {
-  enum { group = 16, most = 4 };
-  float factors[group * most], zeros[group * most];
-  for (size_t i = 0; i < group * channels; i++) {
-    factors[i] = scale[i % channels];
-    zeros[i] = zero[i % channels];
+  enum { group = 4, most = 4 };
+  reals16 factors = 0, zeros = 0;
+  bytes16 bytes;
+  for (size_t i = 0; i < group * most; i++) {
+    factors[i] = i % most < channels ? scale[i % most] : 0;
+    zeros[i] = i % most < channels ? zero[i % most] : 0;
   }
-  const uint8_t kept[most] = {255, channels > 1 ? 255 : 0, channels > 2 ? 255 : 0, channels > 3 ? 255 : 0};
-  uint32_t mask;
-  memcpy(&mask, kept, most);
-  for (size_t p = 0; p < pixels; p += group, x += group * channels) {
-    const size_t count = pixels - p < group ? pixels - p : group;
-    uint8_t dense[group * most + most] = {0};
-    if (count == group && channels == 3)
-      for (size_t i = 0; i < group * 3; i++) dense[i] = rounded(fmaf(x[i], factors[i], zeros[i]), 0, 255);
-    else
-      for (size_t i = 0; i < count * channels; i++) dense[i] = rounded(fmaf(x[i], factors[i], zeros[i]), 0, 255);
-    for (size_t i = 0; i < count; i++, out += most) {
-      uint32_t pixel;
-      memcpy(&pixel, dense + i * channels, most);
-      pixel &= mask;
-      memcpy(out, &pixel, most);
-    }
+  size_t p = 0;
+  /* Of three channels a vector reaches into the sixth pixel. */
+  for (; channels == 3 && p + 6 <= pixels; p += group, out += group * most) {
+    reals16 v;
+    memcpy(&v, x + 3 * p, sizeof v);
+    v = __builtin_shufflevector(v, v, 0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10, 11, 11);
+    round16(&v, &factors, &zeros, &bytes);
+    memcpy(out, &bytes, sizeof bytes);
+  }
+  for (; p < pixels; p++, out += most) {
+    reals16 v = 0;
+    for (size_t c = 0; c < channels; c++) v[c] = x[p * channels + c];
+    round16(&v, &factors, &zeros, &bytes);
+    memcpy(out, &bytes, most);
   }
 }
 
