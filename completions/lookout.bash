@@ -19,6 +19,10 @@ _lookout() {
     mapfile -t COMPREPLY < <(compgen -W "train validation test" -- "$current")
     return
     ;;
+  --precision)
+    mapfile -t COMPREPLY < <(compgen -W "auto fp32 bf16 int8" -- "$current")
+    return
+    ;;
   --method)
     mapfile -t COMPREPLY < <(compgen -W "minmax percentile entropy auto" -- "$current")
     return
@@ -54,7 +58,7 @@ _lookout() {
       esac
     fi
     ;;
-  classify) words="--model --top --json --full-decode" ;;
+  classify) words="--model --precision --top --json --full-decode" ;;
   import) words="--architecture --input-size --output --labels --half -o $preprocessing" ;;
   export) words="--architecture --input-size -o" ;;
   verify) words="--against --photos --architecture --input-size --output --tolerance --json $preprocessing" ;;
@@ -67,7 +71,7 @@ _lookout() {
   inspect) words="--json" ;;
   bench)
     words="machine engine layers algorithms decode pipeline start latency memory training --model --photos --count --scratch --batch"
-    words="$words --threads --seconds --rounds --json"
+    words="$words --threads --seconds --rounds --precision --json"
     ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")

@@ -1,3 +1,5 @@
+internal import Engine
+
 /// A command's words, sorted into operands, options with a value and switches.
 ///
 /// `--name value` and `--name=value` mean the same; `--` ends the options. An unknown option is an error.
@@ -41,6 +43,23 @@ struct Arguments {
   func required(_ option: String) throws(Failure) -> String {
     guard let value = values[option] else { throw .usage("\(option) is missing") }
     return value
+  }
+}
+
+extension Arguments {
+  /// What `--precision` says networks are to compute with.
+  ///
+  /// - Throws: `Failure` for an unknown word, and for bf16 on a processor that would compute in fp32 instead.
+  func precision() throws(Failure) -> Precision {
+    let word = self["--precision"] ?? Precision.automatic.rawValue
+    guard let precision = Precision(rawValue: word) else {
+      let known = Precision.allCases.map(\.rawValue).joined(separator: ", ")
+      throw .usage("--precision is one of \(known), not '\(word)'")
+    }
+    guard precision != .bf16 || InstructionSet.best.hasBF16 else {
+      throw .usage("this processor has no instructions for --precision bf16 and would compute in fp32")
+    }
+    return precision
   }
 }
 

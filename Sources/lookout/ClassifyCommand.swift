@@ -8,13 +8,15 @@ enum ClassifyCommand {
   private static let threadCount = 2
 
   static func run(_ words: [String]) throws(Failure) {
-    let arguments = try Arguments(words, options: ["--model", "--top"], switches: ["--json", "--full-decode"])
+    let arguments = try Arguments(
+      words, options: ["--model", "--top", "--precision"], switches: ["--json", "--full-decode"])
     guard !arguments.operands.isEmpty else { throw .usage("classify takes pictures or folders") }
     guard let topK = Int(arguments["--top"] ?? "5"), (1...1000).contains(topK) else {
       throw .usage("--top takes a number from 1 to 1000")
     }
+    let precision = try arguments.precision()
     let files = try PictureList.files(of: arguments.operands)
-    let model = try PictureModel(path: modelPath(arguments["--model"]))
+    let model = try PictureModel(path: modelPath(arguments["--model"]), precision: precision)
     let isFullDecode = arguments.has("--full-decode")
     let isJSON = arguments.has("--json")
 

@@ -14,14 +14,14 @@ final class PictureModel: Sendable {
   let network: any Network
 
   /// - Throws: `Failure` naming the file and what is wrong with it.
-  init(path: String) throws(Failure) {
+  init(path: String, precision: Precision = .automatic) throws(Failure) {
     let file = Path(path).lastComponent
     let stem = file.lastIndex(of: UInt8(ascii: ".")).map { file[..<$0] } ?? file[...]
     name = String(decoding: stem.isEmpty ? file[...] : stem, as: UTF8.self)
     do throws(EngineError) {
       let lanes = PictureModel.lanes()
       let weights: WeightsFile
-      (weights, network) = try WeightsFile.load(path: path, lanes: lanes)
+      (weights, network) = try WeightsFile.load(path: path, precision: precision, lanes: lanes)
       digest = weights.digest
       labels = weights.labels
       do throws(ImagingError) {

@@ -9,10 +9,10 @@ let usage = """
          lookout quantize FILE.swiftweights --calibrate FOLDER [--method minmax|percentile|entropy|auto]
                  [--percentile P] [--photos N] [--no-equalize] [--json] -o FILE.swiftweights
          lookout inspect FILE.swiftweights [--json]
-         lookout classify PATH… [--model FILE] [--top K] [--json] [--full-decode]
+         lookout classify PATH… [--model FILE] [--precision auto|fp32|bf16|int8] [--top K] [--json] [--full-decode]
          lookout bench [machine] [engine] [decode] [pipeline] [start] [latency] [memory] [--model FILE,…]
-                       [--photos FOLDER,…] [--batch N,…] [--threads N,…] [--seconds S] [--rounds N] [--count N]
-                       [--scratch FOLDER] [--json]
+                       [--precision auto|fp32|bf16|int8] [--photos FOLDER,…] [--batch N,…] [--threads N,…] [--seconds S]
+                       [--rounds N] [--count N] [--scratch FOLDER] [--json]
          lookout bench training [NETWORK]… [--batch N] [--threads N] [--count N] [--json]
          lookout status [--once] | explain FILE | doctor | reload | pause | resume | drain [--timeout S] | redrive [SINK]
          lookout quarantine list | quarantine release ID…
@@ -31,10 +31,12 @@ let usage = """
   inspect  checks a weights file whole and shows what is in it
   classify says what is in pictures and in folders of pictures, in the order given, the --top 5 classes of each;
            --json prints one record a line; --full-decode never decodes a JPEG at a reduced size;
-           without --model it takes $LOOKOUT_MODEL, the installed default or models/default.swiftweights
+           without --model it takes $LOOKOUT_MODEL, the installed default or models/default.swiftweights;
+           --precision says what it computes with, auto takes bytes for a quantized model and floats for another
 
   bench    measures this installation on this machine, everything or what is named; a daemon of its own works in a
-           folder below --scratch (/tmp); photos are those of --photos (examples/photos)
+           folder below --scratch (/tmp); photos are those of --photos (examples/photos);
+           --precision as in classify
 
   status, explain, doctor, reload, pause, resume, drain, redrive, quarantine
            ask the running service; lookout-service(1) tells them all, --json prints what a script wants

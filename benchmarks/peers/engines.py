@@ -21,7 +21,7 @@ class Engine:
         if name.startswith("lookout"):
             model = f"{stem}{int8}.swiftweights"
             engine = name.removeprefix("lookout").lstrip("-") or "auto"
-            command = [lookout, "bench", "driven", "--model", model, "--engine", engine]
+            command = [lookout, "bench", "driven", "--model", model, "--engine", engine, "--precision", precision]
             self.settings = [(batch, "replicas") for batch in (1, 8, 32)]
             if not int8:
                 self.settings.append((1, "lanes"))

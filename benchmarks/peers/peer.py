@@ -2,7 +2,8 @@
 
     peer.py PEER MODEL-STEM PRECISION
 
-PEER is onnxruntime, openvino, pytorch, mnn or ncnn; PRECISION fp32 or int8. `setup BATCH THREADS FORM` is answered by
+PEER is onnxruntime, openvino, pytorch, mnn or ncnn; PRECISION fp32, int8 or, of
+openvino, bf16. `setup BATCH THREADS FORM` is answered by
 `ready`, `run SECONDS` by images a second, `answer FILE`, a file of N×3×H×W floats, by `written` when FILE.out has the
 network's answers. A form is a way to use the peer, see FORMS.
 """
@@ -46,6 +47,8 @@ class OpenVino:
     """`one-stream`: all threads on one batch; `streams`: each thread a batch of its own, asynchronously."""
 
     def __init__(self, stem, precision):
+        # Said always: the default on processors with bf16 is bf16.
+        self.hint = "bf16" if precision == "bf16" else "f32"
         self.path = stem + (".int8.onnx" if precision == "int8" else ".onnx")
 
     def setup(self, batch, threads, form):
@@ -55,10 +58,11 @@ class OpenVino:
         _, channels, height, width = model.input(0).partial_shape
         model.reshape({0: [batch, channels.get_length(), height.get_length(), width.get_length()]})
         streams = threads if form == "streams" else 1
-        # fp32 is asked for: the default on processors with bf16 is bf16.
         self.compiled = core.compile_model(model, "CPU", {
-            "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams, "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams, "INFERENCE_PRECISION_HINT": self.hint,
             "PERFORMANCE_HINT": "THROUGHPUT" if form == "streams" else "LATENCY"})
+        if self.compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() != self.hint:
+            raise SystemExit(f"OpenVINO does not compute in {self.hint} here")
         self.request = self.compiled.create_infer_request()
         self.queue = openvino.AsyncInferQueue(self.compiled, 2 * streams) if form == "streams" else None
 

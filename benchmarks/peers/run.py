@@ -1,8 +1,8 @@
 """Compares Lookout with its peers, network by network: answers first, then speed, window by window in turn.
 
-    run.py --models FOLDER --photos FOLDER [--peers onnxruntime,openvino] [--precision fp32,int8] [--batch best|1|8|32]
-           [--lookout-form best|replicas|lanes] [--lookout-engine auto|openblas] [--threads 2] [--pairs 5]
-           [--seconds 0.7] [--results benchmarks/results/peers.json] [NAME…]
+    run.py --models FOLDER --photos FOLDER [--peers onnxruntime,openvino] [--precision fp32,int8,bf16]
+           [--batch best|1|8|32] [--lookout-form best|replicas|lanes] [--lookout-engine auto|openblas] [--threads 2]
+           [--pairs 5] [--seconds 0.7] [--results benchmarks/results/peers.json] [NAME…]
 
 For each network every engine first runs at each of its settings, batches of 1, 8 and 32 and the ways to use it, for one
 short window; its best is then compared. Each pair of windows measures Lookout, then the peer (A B A B …); the ratio is
@@ -10,9 +10,10 @@ taken pair by pair and its median counts. Before each window the machine's matri
 ran below four fifths of the best seen is dropped, and too many of those are an error.
 
 Answers are to the same tensors of the photos. In floats Lookout's must have a cosine of 0.9999 to the peer's on each
-photo; in bytes the cosine of each to ONNX Runtime's floats is written down. Peers run without a network (`unshare -n`, as
-root). Results replace older ones of the same network, precision, threads, batch and peer, so an interrupted comparison is
-taken up by naming what is missing. Needs what networks.py made.
+photo; in bytes and in bf16 the cosine of each to ONNX Runtime's floats is written down. bf16 takes the networks in floats
+and a processor with AVX512_BF16. Peers run without a network (`unshare -n`, as root). Results replace older ones of the same
+network, precision, threads, batch and peer, so an interrupted comparison is taken up by naming what is missing. Needs what
+networks.py made.
 """
 import argparse
 import json
@@ -28,7 +29,9 @@ import inputs
 import table
 from engines import SUFFIXES, Engine, cosine
 
-PEERS = {"fp32": ("onnxruntime", "openvino", "mnn", "ncnn", "pytorch"), "int8": ("onnxruntime", "openvino")}
+PEERS = {
+    "fp32": ("onnxruntime", "openvino", "mnn", "ncnn", "pytorch"), "int8": ("onnxruntime", "openvino"),
+    "bf16": ("openvino",)}
 
 
 def products(side=512):
@@ -118,7 +121,7 @@ KEY = ("network", "precision", "lookout", "threads", "peer", "wanted")
 def networks(words, precision):
     suffix = ".int8.swiftweights" if precision == "int8" else ".swiftweights"
     there = {file.removesuffix(suffix) for file in os.listdir(words.models) if file.endswith(suffix)}
-    if precision == "fp32":
+    if precision != "int8":
         there = {name for name in there if not name.endswith(".int8")}
     return [name for name in words.names if name in there] if words.names else sorted(there)
 
@@ -128,7 +131,7 @@ def measure(words, name, precision):
     failed = 0
     photos = inputs.tensors(words.photos, name, count=8)
     reference = None
-    if precision == "int8":
+    if precision != "fp32":
         floats = Engine("onnxruntime", words.models, name, "fp32", words.lookout)
         floats.setup(1, words.threads, "default")
         with tempfile.TemporaryDirectory() as folder:
@@ -173,6 +176,11 @@ def main():
     unknown = set(words.peers or []) - set(SUFFIXES)
     if unknown:
         raise SystemExit(f"no such peer: {', '.join(sorted(unknown))}; there are {', '.join(SUFFIXES)}")
+    unknown = set(words.precision) - set(PEERS)
+    if unknown:
+        raise SystemExit(f"no such precision: {', '.join(sorted(unknown))}; there are {', '.join(PEERS)}")
+    if "bf16" in words.precision and words.lookout_engine != "auto":
+        raise SystemExit("OpenBLAS multiplies in fp32; bf16 is compared with --lookout-engine auto")
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     failed = 0
     for precision in words.precision:

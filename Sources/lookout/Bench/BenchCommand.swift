@@ -16,6 +16,7 @@ struct BenchCommand {
   private let count: Int?
   private let batches: [Int]
   private let threads: [Int]
+  private let precision: Precision
   private let compute: ComputeBenches
 
   static func run(_ words: [String]) throws(Failure) {
@@ -30,6 +31,7 @@ struct BenchCommand {
       words,
       options: [
         "--model", "--photos", "--count", "--scratch", "--batch", "--threads", "--seconds", "--rounds",
+        "--precision",
       ], switches: ["--json"])
     wanted = arguments.operands.isEmpty ? Self.kinds : arguments.operands
     let known = Self.kinds + Self.details
@@ -44,6 +46,7 @@ struct BenchCommand {
     batches = try Self.numbers(arguments, "--batch", 1...256) ?? [1, 8, 32]
     let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     threads = try Self.numbers(arguments, "--threads", 1...256) ?? Array(Set([1, cores])).sorted()
+    precision = try arguments.precision()
     guard let seconds = Double(arguments["--seconds"] ?? "0.5"), seconds > 0, seconds <= 60 else {
       throw .usage("--seconds takes a number above 0 and at most 60")
     }
@@ -72,19 +75,23 @@ struct BenchCommand {
       all.append(measurement)
       if isJSON { print(String(decoding: measurement.json, as: UTF8.self)) }
     }
+    func take(computed measurement: Measurement) {
+      guard precision != .automatic else { return take(measurement) }
+      take(measurement.under((name: "precision", value: precision.rawValue)))
+    }
     if wanted.contains("machine") { for threads in threads { take(try compute.machine(threads: threads)) } }
     for path in wanted.contains(where: ["engine", "layers", "algorithms", "decode"].contains) ? models : [] {
-      let model = try PictureModel(path: path)
+      let model = try PictureModel(path: path, precision: precision)
       if wanted.contains("engine") {
         for batch in batches {
-          for threads in threads { take(try compute.engine(model, batch: batch, threads: threads)) }
+          for threads in threads { take(computed: try compute.engine(model, batch: batch, threads: threads)) }
         }
       }
       if wanted.contains("layers") {
-        for batch in batches { for layer in try compute.layers(model, batch: batch) { take(layer) } }
+        for batch in batches { for layer in try compute.layers(model, batch: batch) { take(computed: layer) } }
       }
       if wanted.contains("algorithms") {
-        for algorithm in try compute.algorithms(model) { take(algorithm) }
+        for algorithm in try compute.algorithms(model) { take(computed: algorithm) }
       }
       if wanted.contains("decode") {
         for isFull in [false, true] { take(try compute.decode(BenchPhotos(photos), model, isFull: isFull)) }
@@ -94,26 +101,33 @@ struct BenchCommand {
       return finish(all)
     }
     for path in models {
-      let benches = DaemonBenches(model: try Self.absolute(path), photos: try BenchPhotos(photos), scratch: scratch)
+      let benches = try daemonBenches(path, photos)
       for folder in wanted.contains("pipeline") ? photos : [] {
-        for measurement in try pipeline(path, folder) { take(measurement) }
+        for measurement in try pipeline(path, folder) { take(computed: measurement) }
       }
-      if wanted.contains("start") { take(try benches.start(rounds: count ?? 10)) }
-      if wanted.contains("latency") { take(try benches.latency(count: count ?? 300)) }
-      if wanted.contains("memory") { for measurement in try benches.memory(count: count ?? 1000) { take(measurement) } }
+      if wanted.contains("start") { take(computed: try benches.start(rounds: count ?? 10)) }
+      if wanted.contains("latency") { take(computed: try benches.latency(count: count ?? 300)) }
+      for measurement in wanted.contains("memory") ? try benches.memory(count: count ?? 1000) : [] {
+        take(computed: measurement)
+      }
     }
     return finish(all)
   }
 
+  private func daemonBenches(_ path: String, _ photos: [String]) throws(Failure) -> DaemonBenches {
+    DaemonBenches(
+      model: try Self.absolute(path), precision: precision, photos: try BenchPhotos(photos), scratch: scratch)
+  }
+
   /// A folder's photos through a daemon; its batches have at most the eight images that are the configuration's default.
   private func pipeline(_ path: String, _ folder: String) throws(Failure) -> [Measurement] {
-    let photos = try BenchPhotos([folder])
-    let model = try PictureModel(path: path)
+    let benches = try daemonBenches(path, [folder])
+    let model = try PictureModel(path: path, precision: precision)
     let workers = threads.last ?? 1
-    return try DaemonBenches(model: try Self.absolute(path), photos: photos, scratch: scratch).pipeline(
+    return try benches.pipeline(
       Path(folder).lastComponent.isEmpty ? folder : String(decoding: Path(folder).lastComponent, as: UTF8.self),
       count: count ?? 1000, rounds: compute.rounds, workers: workers
-    ) { () throws(Failure) in try compute.parts(photos, model, batch: 8, threads: workers) }
+    ) { () throws(Failure) in try compute.parts(benches.photos, model, batch: 8, threads: workers) }
   }
 
   /// The table, and how busy the machine was besides.

@@ -1,3 +1,4 @@
+internal import Engine
 internal import FoundationEssentials
 internal import Glibc
 internal import Platform
@@ -9,6 +10,8 @@ final class BenchDaemon {
   /// What the daemon is to do.
   struct Plan {
     var model: String
+    /// What the model computes with.
+    var precision: Precision
     var workers = 2
     /// Names of plugins; each writes into a file of its own.
     var sinks = ["csv", "json", "sqlite"]
@@ -71,6 +74,7 @@ final class BenchDaemon {
       workers = \(plan.workers)
       [models.default]
       file = "\(plan.model)"
+      precision = "\(plan.precision.rawValue)"
       [watches.inbox]
       path = "\(inbox.displayed)"
       sinks = [\(plan.sinks.map { "\"\($0)\"" }.joined(separator: ", "))]

@@ -44,6 +44,11 @@ struct Measurement {
     self.bar = bar
   }
 
+  /// The same, under one more circumstance.
+  func under(_ condition: (name: String, value: String)) -> Measurement {
+    Measurement(name, conditions + [condition], unit: unit, samples: samples, bar: bar)
+  }
+
   /// The sample below which this share of all samples lies: the nearest rank.
   func quantile(_ share: Double) -> Double {
     let sorted = samples.sorted()

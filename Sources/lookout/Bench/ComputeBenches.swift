@@ -48,7 +48,8 @@ struct ComputeBenches {
   /// What each algorithm takes of an image's processor time on one thread, for each convolution where there is a choice.
   func algorithms(_ model: PictureModel) throws(Failure) -> [Measurement] {
     guard let network = model.network as? CompiledNetwork else {
-      throw .usage("algorithms are measured of networks in fp32, and \(model.name) was quantized")
+      throw .usage(
+        "algorithms are measured of networks in floats, and \(model.name) computes in bytes; add --precision fp32")
     }
     var all: [Measurement] = []
     for problem in network.problems {

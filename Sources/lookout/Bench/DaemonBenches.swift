@@ -1,4 +1,5 @@
 internal import CSQLite
+internal import Engine
 internal import FoundationEssentials
 internal import Glibc
 internal import Platform
@@ -6,6 +7,7 @@ internal import Platform
 /// What is measured through a whole daemon: start, latency of one photo, memory.
 struct DaemonBenches {
   let model: String
+  let precision: Precision
   let photos: BenchPhotos
   let scratch: String
 
@@ -13,7 +15,7 @@ struct DaemonBenches {
   func start(rounds: Int) throws(Failure) -> Measurement {
     var samples: [Double] = []
     for _ in 0..<rounds {
-      let daemon = try BenchDaemon(.init(model: model), below: scratch)
+      let daemon = try BenchDaemon(.init(model: model, precision: precision), below: scratch)
       samples.append(Double(try daemon.start()) / 1e6)
       try daemon.stop()
     }
@@ -23,7 +25,7 @@ struct DaemonBenches {
   /// One photo at a time into an idle daemon: from its rename into the inbox until it left, which it may only once all
   /// three sinks reported its row durable.
   func latency(count: Int) throws(Failure) -> Measurement {
-    let daemon = try BenchDaemon(.init(model: model), below: scratch)
+    let daemon = try BenchDaemon(.init(model: model, precision: precision), below: scratch)
     try daemon.start()
     let names = try photos.write(0..<count + 1, to: daemon.staging)
     var samples: [Double] = []
@@ -44,7 +46,7 @@ struct DaemonBenches {
 
   /// Resident memory of an idle daemon after so many photos.
   func memory(count: Int) throws(Failure) -> [Measurement] {
-    let daemon = try BenchDaemon(.init(model: model), below: scratch)
+    let daemon = try BenchDaemon(.init(model: model, precision: precision), below: scratch)
     try daemon.start()
     let names = try photos.write(0..<count, to: daemon.staging)
     for name in names { try Self.rename(name, from: daemon.staging, to: daemon.inbox) }

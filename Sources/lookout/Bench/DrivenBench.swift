@@ -14,6 +14,7 @@ internal import Platform
 struct DrivenBench {
   private let path: String
   private let products: EngineOptions.Products
+  private let precision: Precision
   private var network: any Network
   private let lanes: LaneGroup
   private var setup: Setup?
@@ -29,17 +30,22 @@ struct DrivenBench {
   }
 
   static func run(_ words: [String]) throws(Failure) {
-    let arguments = try Arguments(words, options: ["--model", "--engine"], switches: [])
+    let arguments = try Arguments(words, options: ["--model", "--engine", "--precision"], switches: [])
     guard arguments.operands.isEmpty else { throw .usage("bench driven takes no operands") }
     let path = try arguments.required("--model")
     let isLibrary = arguments["--engine"] == "openblas"
     guard isLibrary || ["auto", nil].contains(arguments["--engine"]) else {
       throw .usage("--engine is auto or openblas")
     }
+    let precision = try arguments.precision()
+    guard precision != .bf16 || !isLibrary else {
+      throw .usage("--engine openblas multiplies in fp32, which --precision bf16 contradicts")
+    }
     let lanes = PictureModel.lanes()
     let products = isLibrary ? EngineOptions.Products.openBLAS : .automatic
     var bench = DrivenBench(
-      path: path, products: products, network: try load(path, products, batch: 8, lanes), lanes: lanes)
+      path: path, products: products, precision: precision,
+      network: try load(path, products, precision, batch: 8, lanes), lanes: lanes)
     while let line = readLine() {
       print(try bench.obey(line))
       // Who waits for the answer reads from a pipe.
@@ -49,12 +55,12 @@ struct DrivenBench {
 
   /// The network as a service makes it ready whose batches are of so many images.
   private static func load(
-    _ path: String, _ products: EngineOptions.Products, batch: Int, _ lanes: LaneGroup
+    _ path: String, _ products: EngineOptions.Products, _ precision: Precision, batch: Int, _ lanes: LaneGroup
   ) throws(Failure) -> any Network {
     defer { Memory.giveBack() }
     do throws(EngineError) {
       let options = EngineOptions(products: products, expectedBatch: batch)
-      return try WeightsFile.load(path: path, options: options, lanes: lanes).network
+      return try WeightsFile.load(path: path, precision: precision, options: options, lanes: lanes).network
     } catch {
       if case .file = error { throw .input("\(error)") }
       throw .data("\(error)")
@@ -69,7 +75,7 @@ struct DrivenBench {
         (1...256).contains(threads)
       else { break }
       setup = nil
-      network = try Self.load(path, products, batch: batch, lanes)
+      network = try Self.load(path, products, precision, batch: batch, lanes)
       setup = try Self.setup(network, batch: batch, threads: threads, form: words[3])
       return "ready"
     case ("run", 2):

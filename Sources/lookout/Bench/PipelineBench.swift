@@ -16,7 +16,7 @@ extension DaemonBenches {
     for _ in 0..<rounds {
       let alone = try parts()
       let daemon = try BenchDaemon(
-        .init(model: model, workers: workers, sinks: ["csv"], moves: false), below: scratch)
+        .init(model: model, precision: precision, workers: workers, sinks: ["csv"], moves: false), below: scratch)
       let warmUp = min(count, 4 * workers)
       let names = try photos.write(0..<count + warmUp, to: daemon.staging)
       try daemon.start()
