@@ -47,16 +47,19 @@ struct QuantizedPlanTests {
     var generator = Seeded(seed: seed)
     let images = (0..<3).map { _ in generator.floats(graph.inputShape.count, in: -2...2) }
     let quantization = try calibrated(folded, images)
-    let bySet = try InstructionSet.available.map { set in
+    let all = try InstructionSet.available.flatMap { set in
       let network = try QuantizedNetwork(
         graph: folded.graph, weights: folded, quantization: quantization, instructionSet: set)
-      return answers(try QuantizedPlan(network: network, batchCapacity: 3), images)
+      // All at once, one at a time, and as they come between.
+      return try [1 << 30, 1, 1500].map {
+        answers(try QuantizedPlan(network: network, batchCapacity: 3, cacheBytes: $0), images)
+      }
     }
-    #expect(bySet.allSatisfy { $0 == bySet[0] }, "\(what): instruction sets differ")
+    #expect(all.allSatisfy { $0 == all[0] }, "\(what): instruction sets or chunks differ")
     for (index, image) in images.enumerated() {
       let wanted = try reference(graph, image)
       let size = wanted.reduce(0) { max($0, $1.magnitude) } + 1e-6
-      for given in bySet.map({ $0[index] }) {
+      for given in all.map({ $0[index] }) {
         #expect(given.count == wanted.count)
         let error = zip(given, wanted).reduce(Float(0)) { max($0, ($1.0 - $1.1).magnitude) } / size
         #expect(error <= allowed, "\(what): off by \(error) of the largest answer")

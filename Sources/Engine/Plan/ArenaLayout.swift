@@ -34,17 +34,8 @@ struct ArenaLayout {
       imageStrides[number] = value.paddedChannels * (value.isPerLane ? lanes : value.shape.h * value.shape.w)
     }
     for value in values.indices where values[value].container == nil && firstUse[value] != Int.max {
-      if let home = segments.first(where: { $0.steps.contains(firstUse[value]) && $0.steps.contains(lastUse[value]) }) {
-        images[value] = home.images
-        continue
-      }
-      // Chunks of the segment that writes it follow each other, and so do those of the one that reads it last.
-      if let writer = segments.first(where: { $0.steps.contains(firstUse[value]) }) {
-        firstUse[value] = writer.steps.lowerBound
-      }
-      if let reader = segments.first(where: { $0.steps.contains(lastUse[value]) }) {
-        lastUse[value] = reader.steps.upperBound - 1
-      }
+      images[value] = segments.images(
+        firstUse: &firstUse[value], lastUse: &lastUse[value], batchCapacity: batchCapacity)
     }
     let sizes = values.indices.map { imageStrides[$0] * images[$0] }
     let rooted = values.indices.dropFirst().filter { values[$0].container == nil && firstUse[$0] != Int.max }

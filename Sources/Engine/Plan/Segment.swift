@@ -26,8 +26,13 @@ package struct Segment: Equatable {
       }
       let isHeavy = weightBytes[network.extent(of: step), default: 0] > heavyWeightBytes
       return images(
-        exchanging: floats, batchCapacity: batchCapacity, cacheBytes: isHeavy ? heavyFactor * cacheBytes : cacheBytes)
+        exchanging: 4 * floats, batchCapacity: batchCapacity, cacheBytes: isHeavy ? heavyFactor * cacheBytes : cacheBytes)
     }
+    return cut(&fitting)
+  }
+
+  /// Cuts steps through which so many images may pass at a time each.
+  static func cut(_ fitting: inout [Int]) -> [Segment] {
     for index in fitting.indices.reversed().dropFirst() { fitting[index] = min(fitting[index], fitting[index + 1]) }
     var segments: [Segment] = []
     for (index, images) in fitting.enumerated() {
@@ -40,11 +45,26 @@ package struct Segment: Equatable {
     return segments
   }
 
-  /// How many images may pass where a step reads and writes so many floats of each: all, or a power of two, so that few
+  /// How many images may pass where a step reads and writes so many bytes of each: all, or a power of two, so that few
   /// cuts are made.
-  static func images(exchanging floats: Int, batchCapacity: Int, cacheBytes: Int) -> Int {
-    let fitting = max(1, cacheBytes / (4 * max(1, floats)))
+  static func images(exchanging bytes: Int, batchCapacity: Int, cacheBytes: Int) -> Int {
+    let fitting = max(1, cacheBytes / max(1, bytes))
     return fitting >= batchCapacity ? batchCapacity : 1 << (Int.bitWidth - 1 - fitting.leadingZeroBitCount)
+  }
+}
+
+extension [Segment] {
+  /// How many images the memory of a value holds that is used from step `firstUse` to step `lastUse`: those of a chunk if it
+  /// lives within one segment, else the batch's.
+  ///
+  /// Then it lives from the start of the segment that writes it to the end of the one that reads it last, since chunks follow
+  /// each other there.
+  func images(firstUse: inout Int, lastUse: inout Int, batchCapacity: Int) -> Int {
+    let (first, last) = (firstUse, lastUse)
+    if let home = self.first(where: { $0.steps.contains(first) && $0.steps.contains(last) }) { return home.images }
+    if let writer = self.first(where: { $0.steps.contains(first) }) { firstUse = writer.steps.lowerBound }
+    if let reader = self.first(where: { $0.steps.contains(last) }) { lastUse = reader.steps.upperBound - 1 }
+    return batchCapacity
   }
 }
 

@@ -23,19 +23,4 @@ struct LifetimeLayout {
       placed.append(value)
     }
   }
-
-  /// Of values that steps read and write, in their order; number 0 is the picture, which is not placed, and `kept`
-  /// outlives all.
-  init(sizes: [Int], alignment: Int, steps: [(inputs: [Int], output: Int)], kept: Int) {
-    var firstUse = [Int](repeating: Int.max, count: sizes.count)
-    var lastUse = [Int](repeating: -1, count: sizes.count)
-    for (index, step) in steps.enumerated() {
-      firstUse[step.output] = min(firstUse[step.output], index)
-      lastUse[step.output] = max(lastUse[step.output], index)
-      for input in step.inputs { lastUse[input] = index }
-    }
-    lastUse[kept] = steps.count
-    let sizes = sizes.map { ($0 + alignment - 1) / alignment * alignment }
-    self.init(sizes.indices.dropFirst(), sizes: sizes, firstUse: firstUse, lastUse: lastUse)
-  }
 }

@@ -7,7 +7,9 @@ internal import CKernels
 package final class QuantizedPlan {
   package let network: QuantizedNetwork
   package let batchCapacity: Int
-  private let layout: LifetimeLayout
+  private let layout: QuantizedLayout
+  /// The first image of the batch that the steps under way have in hand.
+  private var first = 0
   let arena: ByteMemory
   /// Windows of a block of pixels, one a row.
   let rows: ByteMemory
@@ -24,16 +26,22 @@ package final class QuantizedPlan {
   /// Bytes of arena and scratch; the weights are the network's.
   package var workspaceBytes: Int { layout.count + rows.count + scratch.count + channelCapacity * 12 }
 
+  /// What steps may exchange before they pass over fewer images at a time: activations that stay in the second cache.
+  private static let cacheBytes = 1 << 20
+
   /// Lays out the memory of a plan; `batchCapacity` is the largest batch `run` may be given.
   ///
+  /// `cacheBytes` is how much of activations steps may exchange before they pass over fewer images at a time; no answer
+  /// depends on it.
+  ///
   /// - Throws: `EngineError.graph` if the workspace would pass 16 GiB.
-  package init(network: QuantizedNetwork, batchCapacity: Int) throws(EngineError) {
+  package init(
+    network: QuantizedNetwork, batchCapacity: Int, cacheBytes: Int = QuantizedPlan.cacheBytes
+  ) throws(EngineError) {
     precondition(batchCapacity > 0, "a plan holds at least one image")
     self.network = network
     self.batchCapacity = batchCapacity
-    layout = LifetimeLayout(
-      sizes: network.values.map { $0.byteCount * batchCapacity + ByteMemory.slack }, alignment: 64,
-      steps: network.steps.map { (inputs: $0.inputs, output: $0.output) }, kept: network.outputValue)
+    layout = QuantizedLayout(network, batchCapacity: batchCapacity, cacheBytes: cacheBytes)
     guard layout.count < 16 << 30 else {
       throw .graph(node: "", reason: "the activations of \(batchCapacity) images pass 16 GiB; use a smaller batch")
     }
@@ -110,7 +118,12 @@ package final class QuantizedPlan {
     precondition(images.count <= batchCapacity, "more images than the plan holds")
     precondition(output.count >= images.count * network.outputCount, "no room for the answers")
     guard images.count > 0, let target = output.baseAddress else { return }
-    for index in network.steps.indices { perform(network.steps[index], images) }
+    for segment in layout.segments {
+      eachChunk(of: segment, images) { chunk in
+        for index in segment.steps { perform(network.steps[index], chunk) }
+      }
+    }
+    first = 0
     let shape = network.values[network.outputValue].shape
     for image in 0..<images.count {
       let pixels = floats(network.outputValue, image)
@@ -121,25 +134,44 @@ package final class QuantizedPlan {
     }
   }
 
+  /// Goes through a batch by as many images as pass at a time.
+  private func eachChunk(
+    of segment: Segment, _ images: UnsafeBufferPointer<UnsafePointer<Float>>,
+    _ body: (UnsafeBufferPointer<UnsafePointer<Float>>) -> Void
+  ) {
+    for start in stride(from: 0, to: images.count, by: segment.images) {
+      first = start
+      body(UnsafeBufferPointer(rebasing: images[start..<min(start + segment.images, images.count)]))
+    }
+  }
+
   package func stepTimes(
     images: UnsafeBufferPointer<UnsafePointer<Float>>, repetitions: Int, clock: () -> Double
   ) -> [Double] {
     var least = [Double](repeating: .infinity, count: network.steps.count)
     for _ in 0..<repetitions {
-      for index in network.steps.indices {
-        let start = clock()
-        perform(network.steps[index], images)
-        least[index] = min(least[index], clock() - start)
+      var times = [Double](repeating: 0, count: network.steps.count)
+      for segment in layout.segments {
+        eachChunk(of: segment, images) { chunk in
+          for index in segment.steps {
+            let start = clock()
+            perform(network.steps[index], chunk)
+            times[index] += clock() - start
+          }
+        }
       }
+      for index in times.indices { least[index] = min(least[index], times[index]) }
     }
+    first = 0
     return least
   }
 
   // MARK: Memory
 
-  /// One image of a value in bytes.
+  /// One of the images in hand of a value in bytes.
   func bytes(_ number: Int, _ image: Int) -> UnsafeMutablePointer<UInt8> {
-    arena.bytes + layout.offsets[number] + image * network.values[number].byteCount
+    let place = layout.images[number] == batchCapacity ? first + image : image
+    return arena.bytes + layout.offsets[number] + place * network.values[number].byteCount
   }
 
   /// One image of a value kept in floats; never of the picture.
