@@ -6,12 +6,18 @@ INLINE void prefetch(const float *from, size_t vectors) {
   for (size_t i = 0; i < vectors * WIDTH; i += 16) __builtin_prefetch(from + i);
 }
 
+/* Weights that are wanted soon: where they lie, and how many floats of them are fetched with each row of a panel. */
+typedef struct {
+  const float *from;
+  size_t step;
+} coming_panel;
+
 /* `height` rows by `vectors` vectors; three rows are reached from one pointer, so that they need few registers. What the
-   tile will add and overwrite, and the rows of the next one, come from far while it is computed, evenly, lest what it
-   reads itself wait behind them. */
+   tile will add and overwrite, the rows of the next one, and its share of the next panel come from far while it is
+   computed, evenly, lest what it reads itself wait behind them. */
 INLINE void product_tile(
     const ckernels_product *p, const size_t height, const size_t vectors, const float *a, const float *b,
-    const float *bias, const float *residual, float *out, int32_t activation) {
+    const float *bias, const float *residual, float *out, int32_t activation, coming_panel coming) {
   vec sum[tile_rows][wide];
   UNROLL for (size_t v = 0; v < vectors; v++) {
     const vec start = bias ? load(bias + v * WIDTH) : (vec)0;
@@ -31,6 +37,9 @@ INLINE void product_tile(
       b += vectors * WIDTH;
       __builtin_prefetch(next);
       next += next_step;
+      __builtin_prefetch(coming.from, 0, 2);
+      __builtin_prefetch(coming.from + coming.step / 2, 0, 2);
+      coming.from += coming.step;
       if (ahead < height) {
         prefetch(out + ahead * p->out_row_stride, vectors);
         if (residual) prefetch(residual + ahead * p->residual_row_stride, vectors);
@@ -71,7 +80,8 @@ INLINE vec joined(half_vec lower, half_vec upper) {
 
 INLINE void half_tile(
     const ckernels_product *p, const size_t height, const size_t halves, const float *a, const float *b,
-    const float *bias, const float *residual, float *out, int32_t activation) {
+    const float *bias, const float *residual, float *out, int32_t activation, coming_panel coming) {
+  (void)coming;
   half_vec sum[half_rows][3];
   UNROLL for (size_t h = 0; h < halves; h++) {
     const half_vec start = bias ? load_half(bias + h * (WIDTH / 2)) : (half_vec)0;
@@ -109,13 +119,13 @@ INLINE void half_tile(
 
 typedef void tile_function(
     const ckernels_product *, const float *a, const float *b, const float *bias, const float *residual, float *out,
-    int32_t activation);
+    int32_t activation, coming_panel coming);
 
 #define TILE(kind, height, vectors) \
   static void kind##_##height##_##vectors( \
       const ckernels_product *p, const float *a, const float *b, const float *bias, const float *residual, \
-      float *out, int32_t activation) { \
-    kind(p, height, vectors, a, b, bias, residual, out, activation); \
+      float *out, int32_t activation, coming_panel coming) { \
+    kind(p, height, vectors, a, b, bias, residual, out, activation, coming); \
   }
 #define TILES(height) TILE(product_tile, height, wide) TILE(product_tile, height, narrow)
 #define NAMES(height) {product_tile_##height##_narrow, product_tile_##height##_wide}
@@ -160,6 +170,9 @@ static void multiply(const ckernels_product *p) {
       most = half_rows;
     }
 #endif
+    const size_t tile_count = p->groups * ((p->rows + most - 1) / most);
+    const float *next = n + columns < p->columns ? p->panels + (n + columns) * depth : p->ahead;
+    coming_panel coming = {next ? next : p->panels, next ? columns / tile_count : 0};
     for (size_t g = 0; g < p->groups; g++) {
       size_t done = 0;
       for (size_t left = (p->rows + most - 1) / most; left > 0; left--) {
@@ -168,7 +181,8 @@ static void multiply(const ckernels_product *p) {
         float *out = p->out + g * p->out_group_stride + done * p->out_row_stride + n;
         const float *residual =
             p->residual ? p->residual + g * p->residual_group_stride + done * p->residual_row_stride + n : NULL;
-        kind[height - 1][columns == panel](p, a, p->panels + n * depth, bias, residual, out, bounds);
+        kind[height - 1][columns == panel](p, a, p->panels + n * depth, bias, residual, out, bounds, coming);
+        coming.from += coming.step * depth;
         if (bounds != p->activation) activate(out, p->out_row_stride, height, columns, p->activation);
         done += height;
       }

@@ -17,6 +17,9 @@ package enum InstructionSet: String, Sendable, CaseIterable {
   /// Whether this processor has instructions for bf16 beside these (AVX512_BF16).
   package var hasBF16: Bool { self != .portable && ckernels_bf16_of(code) != nil }
 
+  /// Whether they also multiply faster than those for floats do; found out when it is first asked for.
+  package var gainsByBF16: Bool { BF16Gain.isThere(self) }
+
   private var code: Int32 {
     switch self {
     case .portable: 0

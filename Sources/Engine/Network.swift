@@ -181,7 +181,7 @@ extension WeightsFile {
     switch precision {
     case .automatic where quantization == nil, .fp32, .bf16:
       var options = options
-      if precision == .bf16 { options.usesBF16 = options.instructionSet.hasBF16 }
+      if precision == .bf16 { options.usesBF16 = options.usesBF16 || options.instructionSet.gainsByBF16 }
       return try CompiledNetwork(
         graph: graph, weights: self, options: options, isOfBytes: quantization != nil, lanes: lanes, alongside: work)
     case .automatic, .int8:

@@ -21,7 +21,9 @@ final class PictureModel: Sendable {
     do throws(EngineError) {
       let lanes = PictureModel.lanes()
       let weights: WeightsFile
-      (weights, network) = try WeightsFile.load(path: path, precision: precision, lanes: lanes)
+      // Who asks for bf16 here gets it, though it be slower.
+      let options = EngineOptions(usesBF16: precision == .bf16)
+      (weights, network) = try WeightsFile.load(path: path, precision: precision, options: options, lanes: lanes)
       digest = weights.digest
       labels = weights.labels
       do throws(ImagingError) {

@@ -96,8 +96,8 @@ struct DaemonTests {
   /// One configuration serves machines with and without bf16; what is missing is said once, and costs nothing else.
   @Test func aModelInBF16IsAnsweredOnAnyProcessor() {
     let daemon = DaemonProcess()
-    let said = InstructionSet.best.hasBF16 ? 0 : 1
-    let isSaid = { daemon.logLines(with: "no instructions for precision = \"bf16\", computed in fp32: default") }
+    let said = InstructionSet.best.gainsByBF16 ? 0 : 1
+    let isSaid = { daemon.logLines(with: "instructions for precision = \"bf16\", computed in fp32: default") }
     daemon.configure(modelTable: "precision = \"bf16\"")
     daemon.start()
     #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")

@@ -112,7 +112,7 @@ private struct SmallProduct {
               guard let a = a.baseAddress, let offsets = offsets.baseAddress, let out = out.baseAddress else { return }
               var product = ckernels_product(
                 a: a, row_stride: rowStride, group_stride: groupStride, segments: offsets, segment_count: pieces,
-                segment_length: length, panels: a, bias: hasBias ? bias.baseAddress : nil,
+                segment_length: length, panels: a, ahead: nil, bias: hasBias ? bias.baseAddress : nil,
                 residual: hasResidual ? residual.baseAddress : nil, residual_row_stride: outStride,
                 residual_group_stride: outGroupStride, out: out, out_row_stride: outStride,
                 out_group_stride: outGroupStride, rows: rows, groups: groups, columns: columns, padding: 0,
@@ -179,7 +179,8 @@ private struct SmallProduct {
           guard let out = out.baseAddress else { return }
           var product = ckernels_product(
             a: number, row_stride: 1, group_stride: 1, segments: start, segment_count: 1, segment_length: 1,
-            panels: number, bias: nil, residual: nil, residual_row_stride: 0, residual_group_stride: 0, out: out,
+            panels: number, ahead: nil, bias: nil, residual: nil, residual_row_stride: 0, residual_group_stride: 0,
+            out: out,
             out_row_stride: 16, out_group_stride: 16, rows: 1, groups: 1, columns: 16, padding: 0, activation: 0)
           kernels.pointee.multiply(&product, panels, nil, &scratch)
         }

@@ -23,14 +23,14 @@ enum {
 ///
 /// A row of a is `segment_count` pieces of `segment_length` floats at `segments[s]` from the row's start, so that a
 /// convolution's window is read where it lies. b is packed by `pack`. `columns` is a multiple of 16, and the last `padding`
-/// of them, fewer than 16, are of no meaning.
+/// of them, fewer than 16, are of no meaning. `ahead` are panels that the next product will want.
 typedef struct {
   const float *_Nonnull a;
   size_t row_stride, group_stride;
   const ptrdiff_t *_Nonnull segments;
   size_t segment_count, segment_length;
   const float *_Nonnull panels;
-  const float *_Nullable bias, *_Nullable residual;
+  const float *_Nullable ahead, *_Nullable bias, *_Nullable residual;
   size_t residual_row_stride, residual_group_stride;
   float *_Nonnull out;
   size_t out_row_stride, out_group_stride;

@@ -17,7 +17,7 @@ extension ckernels_product {
   ) {
     self.init(
       a: a, row_stride: stride, group_stride: 0, segments: WholeRows.segments, segment_count: 1, segment_length: depth,
-      panels: a, bias: bias, residual: nil, residual_row_stride: 0, residual_group_stride: 0, out: out,
+      panels: a, ahead: nil, bias: bias, residual: nil, residual_row_stride: 0, residual_group_stride: 0, out: out,
       out_row_stride: outStride, out_group_stride: 0, rows: rows, groups: 1, columns: 0, padding: 0,
       activation: activation)
   }

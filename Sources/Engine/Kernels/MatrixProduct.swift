@@ -137,6 +137,11 @@ struct MatrixProduct: Sendable {
     }
   }
 
+  /// Where the weights of a column lie, its number a multiple of `grain`; nil behind the last, and in OpenBLAS's form.
+  func panels(from column: Int) -> UnsafePointer<Float>? {
+    kind == .own && column < columns ? UnsafePointer(memory.floats + offset + column * depth) : nil
+  }
+
   /// Writes a range of columns, its start a multiple of `grain`, with each row multiplied by its factor; only of panels
   /// of floats.
   func scale(by factors: UnsafePointer<Float>, columns range: Range<Int>, to panels: UnsafeMutablePointer<Float>) {

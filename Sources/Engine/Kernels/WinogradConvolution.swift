@@ -113,11 +113,13 @@ struct WinogradConvolution: StepKernel {
     for (frequency, product) in products.enumerated() {
       // The result has only the part's columns, so its first column stands where column 0 would.
       let target = p + frequency * outStride - part.lowerBound
-      product.run(
-        ckernels_product(
-          rows: tiles.count, depth: depth, from: v + frequency * inStride, stride: depth, to: target,
-          stride: part.count, bias: nil, activation: 0),
-        columns: part, scratch: call.scratch)
+      var factors = ckernels_product(
+        rows: tiles.count, depth: depth, from: v + frequency * inStride, stride: depth, to: target, stride: part.count,
+        bias: nil, activation: 0)
+      factors.ahead =
+        frequency + 1 < products.count
+        ? products[frequency + 1].panels(from: part.lowerBound) : products[0].panels(from: part.upperBound)
+      product.run(factors, columns: part, scratch: call.scratch)
     }
     eachImage(tiles) { n, first, count, place in
       let residual = step.residual.map { call.image($0, n) + part.lowerBound }

@@ -86,15 +86,15 @@ extension LoadedModel {
   /// The convolutions of a network in floats that several algorithms may compute.
   var problems: [ConvolutionProblem] { (network as? CompiledNetwork)?.problems ?? [] }
 
-  /// Whether products of bf16 are asked for that this processor has no instructions for.
-  var lacksBF16: Bool { settings.precision == .bf16 && !InstructionSet.best.hasBF16 }
+  /// Whether products of bf16 are asked for that this processor has no instructions for, or slow ones.
+  var lacksBF16: Bool { settings.precision == .bf16 && !InstructionSet.best.gainsByBF16 }
 
   /// One line on models that lack bf16; nil if there are none.
   static func lackOfBF16(_ models: [LoadedModel]) -> String? {
     let names = models.filter(\.lacksBF16).map(\.name).sorted()
     guard !names.isEmpty else { return nil }
-    return "this processor has no instructions for precision = \"bf16\", computed in fp32: "
-      + names.joined(separator: ", ")
+    let why = InstructionSet.best.hasBF16 ? "only slower instructions" : "no instructions"
+    return "this processor has \(why) for precision = \"bf16\", computed in fp32: " + names.joined(separator: ", ")
   }
 
   /// What the model costs.

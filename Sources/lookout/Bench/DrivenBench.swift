@@ -59,7 +59,7 @@ struct DrivenBench {
   ) throws(Failure) -> any Network {
     defer { Memory.giveBack() }
     do throws(EngineError) {
-      let options = EngineOptions(products: products, expectedBatch: batch)
+      let options = EngineOptions(products: products, usesBF16: precision == .bf16, expectedBatch: batch)
       return try WeightsFile.load(path: path, precision: precision, options: options, lanes: lanes).network
     } catch {
       if case .file = error { throw .input("\(error)") }
