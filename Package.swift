@@ -116,7 +116,7 @@ let package = Package(
       ]),
     module("LookoutSinkKit", ["CSinkABI"]),
 
-    program("lookoutd", ["Service", "Platform"]),
+    program("lookoutd", ["Service", "Engine", "Platform"]),
     program(
       "lookout",
       [

@@ -1,3 +1,4 @@
+internal import Engine
 internal import Glibc
 
 let usage = """
@@ -49,6 +50,7 @@ let usage = """
               of the service 69 not running, 75 not now (a training: stopped, goes on later), 77 not allowed, 78 refused
   """
 
+MatrixLibrary.nameKernels()
 let words = Array(CommandLine.arguments.dropFirst())
 do throws(Failure) {
   switch words.first {

@@ -1,10 +1,12 @@
 // lookoutd: the daemon. Everything is in Service; here stand the command line and the exit statuses.
 
+internal import Engine
 internal import Glibc
 internal import Platform
 internal import Service
 
 let startedAt = Clock.monotonicNanoseconds()
+MatrixLibrary.nameKernels()
 let usage = """
   usage: lookoutd [--config FILE] [--check]
          lookoutd --version | --help

@@ -74,6 +74,19 @@ struct BenchTests {
     }
   }
 
+  /// OpenBLAS does not know the processors that came after it, and the operator's word counts most.
+  @Test(.enabled(if: InstructionSet.best != .portable)) func openBLASTakesKernelsForThisProcessor() {
+    let own = InstructionSet.best == .avx512 ? "SkylakeX" : "Haswell"
+    for (given, taken) in [("", own), ("OPENBLAS_CORETYPE=Sandybridge", "Sandybridge")] {
+      let ran = Ran(
+        "env",
+        ["-u", "OPENBLAS_CORETYPE", "OPENBLAS_VERBOSE=2"] + (given.isEmpty ? [] : [given])
+          + ["\(DaemonProcess.products)/lookout", "bench", "machine", "--seconds", "0.01", "--rounds", "1"],
+        in: Scratch())
+      #expect(ran.status == 0 && ran.errors.contains("Core: \(taken)"), "\(ran)")
+    }
+  }
+
   @Test func refusesAnUnknownPrecision() {
     let scratch = Scratch()
     for words in [["bench", "engine"], ["bench", "driven", "--model", Self.model], ["classify", "examples/photos"]] {

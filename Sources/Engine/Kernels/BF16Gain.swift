@@ -21,7 +21,8 @@ enum BF16Gain {
     }
     let scratch = FloatMemory(count: products[1].scratchFloats(rows: rows, segments: 1))
     let product = ckernels_product(
-      rows: rows, depth: depth, from: UnsafePointer(a.floats), stride: depth, to: out.floats, stride: columns, bias: nil,
+      rows: rows, depth: depth, from: UnsafePointer(a.floats), stride: depth, to: out.floats, stride: columns,
+      bias: nil,
       activation: 0)
     var least = [UInt64](repeating: .max, count: products.count)
     for _ in 0..<rounds {

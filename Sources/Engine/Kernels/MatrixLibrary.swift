@@ -12,6 +12,20 @@ package enum MatrixLibrary {
       UnsafePointer<Float>?, blasint, Float, UnsafeMutablePointer<Float>?, blasint
     ) -> Void
 
+  /// Has the library take kernels for this processor's instructions, unless the environment names others
+  /// (`OPENBLAS_CORETYPE`): of a processor that is newer than itself it takes it that there are none but SSE3.
+  ///
+  /// Before there is a second thread, since others may read the environment.
+  package static func nameKernels() {
+    let core: String
+    switch InstructionSet.best {
+    case .avx512: core = "SkylakeX"
+    case .avx2: core = "Haswell"
+    case .portable: return
+    }
+    setenv("OPENBLAS_CORETYPE", core, 0)
+  }
+
   private static let proved: Result<Product, EngineError> = Result { () throws(EngineError) in
     let product = try open()
     try check(product)

@@ -26,7 +26,8 @@ package struct Segment: Equatable {
       }
       let isHeavy = weightBytes[network.extent(of: step), default: 0] > heavyWeightBytes
       return images(
-        exchanging: 4 * floats, batchCapacity: batchCapacity, cacheBytes: isHeavy ? heavyFactor * cacheBytes : cacheBytes)
+        exchanging: 4 * floats, batchCapacity: batchCapacity,
+        cacheBytes: isHeavy ? heavyFactor * cacheBytes : cacheBytes)
     }
     return cut(&fitting)
   }
