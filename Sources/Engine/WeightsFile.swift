@@ -129,7 +129,12 @@ package final class WeightsFile: TensorSource, Sendable {
       if factors.count > 1, index % layout.rowsPerGroup == 0 {
         spread = layout.spread(factors, row: index, length: row)
       }
-      for place in 0..<row { floats[index * row + place] *= scale / spread[place] }
+      floats.withUnsafeMutableBufferPointer { floats in
+        spread.withUnsafeBufferPointer { spread in
+          let numbers = UnsafeMutableBufferPointer(rebasing: floats[(index * row)..<((index + 1) * row)])
+          for place in numbers.indices { numbers[place] *= scale / spread[place] }
+        }
+      }
     }
     return floats
   }

@@ -89,20 +89,34 @@ struct QuantizedWeights {
     ) { group in (0..<count).map { channels[group * inGroup + $0 / taps].scale } }
     rounded = signed.bytes
     scales = signed.scales
-    biases = (0..<layer.outChannels).map { out in
-      var shift = 0.0
-      for channel in 0..<inGroup {
-        var sum = 0
-        let first = out * count + channel * taps
-        for place in first..<(first + taps) { sum += Int(signed.bytes[place]) }
-        shift += Double(sum) * Double(channels[out / columns * inGroup + channel].zeroPoint)
+    biases = signed.bytes.withUnsafeBufferPointer { bytes in
+      (0..<layer.outChannels).map { out in
+        let zeros = channels[(out / columns * inGroup)..<((out / columns + 1) * inGroup)]
+        let shift = Self.shift(bytes[(out * count)..<((out + 1) * count)], taps: taps, zeros)
+        return Float(Double(bias[out]) - shift * Double(signed.scales[out]))
       }
-      return Float(Double(bias[out]) - shift * Double(signed.scales[out]))
     }
     groups = layer.groups
     columnCount = columns
     self.taps = taps
     self.inGroup = inGroup
+  }
+
+  /// What the zero points of a row's channels add to its sum.
+  private static func shift(
+    _ row: Slice<UnsafeBufferPointer<Int8>>, taps: Int, _ channels: ArraySlice<ByteScale>
+  ) -> Double {
+    let bytes = UnsafeBufferPointer(rebasing: row)
+    // As a rule all channels have one scale.
+    if let zero = channels.first?.zeroPoint, channels.allSatisfy({ $0.zeroPoint == zero }) {
+      return Double(bytes.reduce(0) { $0 &+ Int32($1) }) * Double(zero)
+    }
+    var shift = 0.0
+    for (number, channel) in channels.enumerated() {
+      let sum = bytes[(number * taps)..<((number + 1) * taps)].reduce(0) { $0 + Int32($1) }
+      shift += Double(sum) * Double(channel.zeroPoint)
+    }
+    return shift
   }
 
   /// The channel of each column that products fill up to, group after group; −1 for none.
@@ -121,12 +135,18 @@ struct QuantizedWeights {
   /// Each group's, packed for the kernels' `multiply`.
   func columns(_ kernels: ByteKernels) -> [[Int8]] {
     (0..<groups).map { group in
-      var rows = [Int8](repeating: 0, count: columnCount * depth)
-      for column in 0..<columnCount {
-        for channel in 0..<inGroup {
-          let source = ((group * columnCount + column) * inGroup + channel) * taps
-          for tap in 0..<taps { rows[column * depth + tap * length + channel] = rounded[source + tap] }
+      let rows = [Int8](unsafeUninitializedCapacity: columnCount * depth) { rows, count in
+        rows.initialize(repeating: 0)
+        rounded.withUnsafeBufferPointer { rounded in
+          for column in 0..<columnCount {
+            let source = (group * columnCount + column) * inGroup * taps
+            for tap in 0..<taps {
+              let target = column * depth + tap * length
+              for channel in 0..<inGroup { rows[target + channel] = rounded[source + channel * taps + tap] }
+            }
+          }
         }
+        count = columnCount * depth
       }
       return [Int8](packing: rows, columnCount, depth, by: kernels.table.pointee.pack)
     }

@@ -26,16 +26,30 @@ package struct SignedBytes {
       for row in 0..<rows {
         if row % rowsPerGroup == 0 { factor = factors(row / rowsPerGroup) }
         let first = row * length
-        for place in 0..<length { products[place] = floats[first + place] * factor[place] }
+        products.withUnsafeMutableBufferPointer { products in
+          Self.multiply(floats[first..<first + length], factor, to: products)
+        }
         let scale = scales?[row] ?? Self.bestScale(of: products)
         own.append(scale)
-        for place in 0..<length {
-          bytes.initializeElement(at: first + place, to: Self.rounded(products[place] / scale))
-        }
+        products.withUnsafeBufferPointer { Self.round($0, by: scale, to: bytes, at: first) }
       }
       count = rows * length
     }
     self.scales = own
+  }
+
+  private static func multiply(_ row: ArraySlice<Float>, _ factor: [Float], to out: UnsafeMutableBufferPointer<Float>) {
+    row.withUnsafeBufferPointer { row in
+      factor.withUnsafeBufferPointer { factor in
+        for place in out.indices { out[place] = row[place] * factor[place] }
+      }
+    }
+  }
+
+  private static func round(
+    _ products: UnsafeBufferPointer<Float>, by scale: Float, to bytes: UnsafeMutableBufferPointer<Int8>, at first: Int
+  ) {
+    for place in products.indices { bytes[first + place] = rounded(products[place] / scale) }
   }
 
   /// The nearest whole number from −127 to 127, of two the even one; 0 if it is no number.
