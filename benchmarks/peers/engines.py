@@ -70,10 +70,8 @@ class Engine:
         self.process.wait()
 
 
-def cosine(ours, theirs):
-    """The least over the images, each answer's mean taken off."""
-    least = 1.0
+def cosines(ours, theirs):
+    """Of each image, each answer's mean taken off."""
     for a, b in zip(ours.astype(float), theirs.astype(float)):
         a, b = a - a.mean(), b - b.mean()
-        least = min(least, float(a @ b / numpy.sqrt((a @ a) * (b @ b))))
-    return least
+        yield float(a @ b / numpy.sqrt((a @ a) * (b @ b)))
