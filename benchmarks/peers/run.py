@@ -5,9 +5,9 @@
            [--pairs 5] [--seconds 0.7] [--results benchmarks/results/peers.json] [NAME…]
 
 For each network every engine first runs at each of its settings, batches of 1, 8 and 32 and the ways to use it, for three
-short windows of which the best counts; its best setting is then compared. Each pair of windows measures Lookout, then the peer (A B A B …); the ratio is
-taken pair by pair and its median counts. Before and after each window the machine's matrix products are timed; a pair in
-which they differ by more than a third is dropped, and too many of those are an error.
+short windows of which the best counts; its best setting is then compared. Each pair of windows measures Lookout, then the
+peer (A B A B …); the ratio is taken pair by pair and its median counts. Before and after each window the machine's matrix
+products are timed; a pair in which they differ by more than a third is dropped, and too many of those are an error.
 
 Answers are to the same tensors of the photos. In floats Lookout's must have a cosine of 0.9999 to the peer's on each
 photo; in bytes and in bf16 the cosine of each to ONNX Runtime's floats is written down, the median of 64 photos. bf16 takes the networks in floats
