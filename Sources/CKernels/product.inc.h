@@ -6,49 +6,66 @@ INLINE void prefetch(const float *from, size_t vectors) {
   for (size_t i = 0; i < vectors * WIDTH; i += 16) __builtin_prefetch(from + i);
 }
 
-/* Weights that are wanted soon: where they lie, and how many floats of them are fetched with each row of a panel. */
+/* What is fetched while a tile is computed: weights that are wanted soon, and the rows of the next tile; of both so many
+   floats with each row of a panel. */
 typedef struct {
-  const float *from;
-  size_t step;
-} coming_panel;
+  const float *weights;
+  size_t weights_step, rows_step;
+} lookahead;
+
+/* Rows of a panel that pass between two fetches: vectors of 8 are multiplied so soon that each instruction more counts. */
+enum { fetch_interval = WIDTH == 16 ? 1 : 4 };
+
+/* Adds the products of number `k` of each row and a row of the panel. */
+INLINE void product_step(
+    const size_t height, const size_t vectors, const float *const *base, size_t stride, const size_t k, const float *b,
+    vec (*sum)[wide]) {
+  vec column[wide];
+  UNROLL for (size_t v = 0; v < vectors; v++) column[v] = load(b + v * WIDTH);
+  UNROLL for (size_t r = 0; r < height; r++) {
+    const vec x = base[r / 3][r % 3 * stride + k];
+    UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] = x * column[v] + sum[r][v];
+  }
+}
 
 /* `height` rows by `vectors` vectors; three rows are reached from one pointer, so that they need few registers. What the
    tile will add and overwrite, the rows of the next one, and its share of the next panel come from far while it is
    computed, evenly, lest what it reads itself wait behind them. */
 INLINE void product_tile(
     const ckernels_product *p, const size_t height, const size_t vectors, const float *a, const float *b,
-    const float *bias, const float *residual, float *out, int32_t activation, coming_panel coming) {
+    const float *bias, const float *residual, float *out, int32_t activation, lookahead ahead) {
   vec sum[tile_rows][wide];
   UNROLL for (size_t v = 0; v < vectors; v++) {
     const vec start = bias ? load(bias + v * WIDTH) : (vec)0;
     UNROLL for (size_t r = 0; r < height; r++) sum[r][v] = start;
   }
-  const size_t stride = p->row_stride, depth = p->segment_count * p->segment_length;
+  const size_t stride = p->row_stride, out_stride = p->out_row_stride, residual_stride = p->residual_row_stride;
   const float *next = a + height * stride;
-  /* Rows that do not lie close together are left where they are. */
-  const size_t next_step = stride < 2 * depth ? (height * stride + depth - 1) / depth : 0;
-  size_t ahead = 0;
+  size_t fetched = 0;
   for (size_t s = 0; s < p->segment_count; s++) {
     const float *base[bases];
     UNROLL for (size_t q = 0; q < bases; q++) base[q] = a + p->segments[s] + 3 * q * stride;
-    for (size_t k = 0; k < p->segment_length; k++) {
-      vec column[wide];
-      UNROLL for (size_t v = 0; v < vectors; v++) column[v] = load(b + v * WIDTH);
+    size_t k = 0;
+    for (; k + fetch_interval <= p->segment_length; k += fetch_interval) {
+      UNROLL for (size_t i = 0; i < fetch_interval; i += 2) __builtin_prefetch(next + i * ahead.rows_step);
+      next += ahead.rows_step * fetch_interval;
+      __builtin_prefetch(ahead.weights, 0, 2);
+      if (fetch_interval == 1) __builtin_prefetch(ahead.weights + ahead.weights_step / 2, 0, 2);
+      ahead.weights += ahead.weights_step * fetch_interval;
+      if (fetched < height) {
+        prefetch(out + fetched * out_stride, vectors);
+        if (residual) prefetch(residual + fetched * residual_stride, vectors);
+        fetched++;
+      }
+      UNROLL for (size_t i = 0; i < fetch_interval; i++) {
+        product_step(height, vectors, base, stride, i, b, sum);
+        b += vectors * WIDTH;
+      }
+      UNROLL for (size_t q = 0; q < bases; q++) base[q] += fetch_interval;
+    }
+    for (; k < p->segment_length; k++) {
+      product_step(height, vectors, base, stride, 0, b, sum);
       b += vectors * WIDTH;
-      __builtin_prefetch(next);
-      next += next_step;
-      __builtin_prefetch(coming.from, 0, 2);
-      __builtin_prefetch(coming.from + coming.step / 2, 0, 2);
-      coming.from += coming.step;
-      if (ahead < height) {
-        prefetch(out + ahead * p->out_row_stride, vectors);
-        if (residual) prefetch(residual + ahead * p->residual_row_stride, vectors);
-        ahead++;
-      }
-      UNROLL for (size_t r = 0; r < height; r++) {
-        const vec x = base[r / 3][r % 3 * stride];
-        UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] = x * column[v] + sum[r][v];
-      }
       UNROLL for (size_t q = 0; q < bases; q++) base[q]++;
     }
   }
@@ -56,8 +73,8 @@ INLINE void product_tile(
   UNROLL for (size_t r = 0; r < height; r++) {
     UNROLL for (size_t v = 0; v < vectors; v++) {
       vec x = sum[r][v];
-      if (residual) x += load(residual + r * p->residual_row_stride + v * WIDTH);
-      store(out + r * p->out_row_stride + v * WIDTH, clamp(x, low, high));
+      if (residual) x += load(residual + r * residual_stride + v * WIDTH);
+      store(out + r * out_stride + v * WIDTH, clamp(x, low, high));
     }
   }
 }
@@ -80,8 +97,8 @@ INLINE vec joined(half_vec lower, half_vec upper) {
 
 INLINE void half_tile(
     const ckernels_product *p, const size_t height, const size_t halves, const float *a, const float *b,
-    const float *bias, const float *residual, float *out, int32_t activation, coming_panel coming) {
-  (void)coming;
+    const float *bias, const float *residual, float *out, int32_t activation, lookahead ahead) {
+  (void)ahead;
   half_vec sum[half_rows][3];
   UNROLL for (size_t h = 0; h < halves; h++) {
     const half_vec start = bias ? load_half(bias + h * (WIDTH / 2)) : (half_vec)0;
@@ -119,13 +136,13 @@ INLINE void half_tile(
 
 typedef void tile_function(
     const ckernels_product *, const float *a, const float *b, const float *bias, const float *residual, float *out,
-    int32_t activation, coming_panel coming);
+    int32_t activation, lookahead ahead);
 
 #define TILE(kind, height, vectors) \
   static void kind##_##height##_##vectors( \
       const ckernels_product *p, const float *a, const float *b, const float *bias, const float *residual, \
-      float *out, int32_t activation, coming_panel coming) { \
-    kind(p, height, vectors, a, b, bias, residual, out, activation, coming); \
+      float *out, int32_t activation, lookahead ahead) { \
+    kind(p, height, vectors, a, b, bias, residual, out, activation, ahead); \
   }
 #define TILES(height) TILE(product_tile, height, wide) TILE(product_tile, height, narrow)
 #define NAMES(height) {product_tile_##height##_narrow, product_tile_##height##_wide}
@@ -172,7 +189,12 @@ static void multiply(const ckernels_product *p) {
 #endif
     const size_t tile_count = p->groups * ((p->rows + most - 1) / most);
     const float *next = n + columns < p->columns ? p->panels + (n + columns) * depth : p->ahead;
-    coming_panel coming = {next ? next : p->panels, next ? columns / tile_count : 0};
+    lookahead ahead = {
+        .weights = next ? next : p->panels,
+        .weights_step = next ? columns / tile_count : 0,
+        /* Rows that do not lie close together are left where they are. */
+        .rows_step = p->row_stride < 2 * depth ? (most * p->row_stride + depth - 1) / depth : 0,
+    };
     for (size_t g = 0; g < p->groups; g++) {
       size_t done = 0;
       for (size_t left = (p->rows + most - 1) / most; left > 0; left--) {
@@ -181,8 +203,8 @@ static void multiply(const ckernels_product *p) {
         float *out = p->out + g * p->out_group_stride + done * p->out_row_stride + n;
         const float *residual =
             p->residual ? p->residual + g * p->residual_group_stride + done * p->residual_row_stride + n : NULL;
-        kind[height - 1][columns == panel](p, a, p->panels + n * depth, bias, residual, out, bounds, coming);
-        coming.from += coming.step * depth;
+        kind[height - 1][columns == panel](p, a, p->panels + n * depth, bias, residual, out, bounds, ahead);
+        ahead.weights += ahead.weights_step * depth;
         if (bounds != p->activation) activate(out, p->out_row_stride, height, columns, p->activation);
         done += height;
       }
