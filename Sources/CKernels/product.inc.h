@@ -134,15 +134,33 @@ INLINE void half_tile(
 }
 #endif
 
-typedef void tile_function(
-    const ckernels_product *, const float *a, const float *b, const float *bias, const float *residual, float *out,
-    int32_t activation, lookahead ahead);
+/* Tiles of the same rows and columns, one below the other; what the first of them reads and writes. */
+typedef struct {
+  size_t tiles, columns;
+  const float *a, *b, *bias, *residual;
+  float *out;
+  lookahead ahead;
+} tile_run;
+
+/* The run without its first `rows` rows, in which there are `tiles` tiles. */
+INLINE tile_run below(const ckernels_product *p, tile_run run, size_t rows, size_t tiles) {
+  run.tiles -= tiles;
+  run.a += rows * p->row_stride;
+  run.out += rows * p->out_row_stride;
+  if (run.residual) run.residual += rows * p->residual_row_stride;
+  run.ahead.weights += tiles * run.ahead.weights_step * p->segment_count * p->segment_length;
+  return run;
+}
+
+typedef void tile_function(const ckernels_product *, const tile_run *);
 
 #define TILE(kind, height, vectors) \
-  static void kind##_##height##_##vectors( \
-      const ckernels_product *p, const float *a, const float *b, const float *bias, const float *residual, \
-      float *out, int32_t activation, lookahead ahead) { \
-    kind(p, height, vectors, a, b, bias, residual, out, activation, ahead); \
+  static void kind##_##height##_##vectors(const ckernels_product *p, const tile_run *first) { \
+    const int32_t bounds = is_clamp(p->activation) ? p->activation : ckernels_none; \
+    for (tile_run run = *first; run.tiles > 0; run = below(p, run, height, 1)) { \
+      kind(p, height, vectors, run.a, run.b, run.bias, run.residual, run.out, bounds, run.ahead); \
+      if (bounds != p->activation) activate(run.out, p->out_row_stride, height, run.columns, p->activation); \
+    } \
   }
 #define TILES(height) TILE(product_tile, height, wide) TILE(product_tile, height, narrow)
 #define NAMES(height) {product_tile_##height##_narrow, product_tile_##height##_wide}
@@ -172,13 +190,13 @@ static tile_function *const half_tiles[half_rows][2] = {
 };
 #endif
 
-/* Panel by panel, so that one stays in the nearest cache while all rows pass; rows are shared out evenly to tiles. */
+/* Panel by panel, so that one stays in the nearest cache while all rows pass; rows are shared out evenly to tiles, first
+   the taller ones. */
 static void multiply(const ckernels_product *p) {
+  if (p->rows == 0) return;
   const size_t depth = p->segment_count * p->segment_length;
-  const int32_t bounds = is_clamp(p->activation) ? p->activation : ckernels_none;
   for (size_t n = 0; n < p->columns; n += panel) {
     const size_t columns = p->columns - n < panel ? p->columns - n : panel;
-    const float *bias = p->bias ? p->bias + n : NULL;
     tile_function *const(*kind)[2] = tiles;
     size_t most = tile_rows;
 #if WIDTH == 16
@@ -187,27 +205,28 @@ static void multiply(const ckernels_product *p) {
       most = half_rows;
     }
 #endif
-    const size_t tile_count = p->groups * ((p->rows + most - 1) / most);
+    const size_t count = (p->rows + most - 1) / most, height = p->rows / count, taller = p->rows % count;
     const float *next = n + columns < p->columns ? p->panels + (n + columns) * depth : p->ahead;
-    lookahead ahead = {
-        .weights = next ? next : p->panels,
-        .weights_step = next ? columns / tile_count : 0,
-        /* Rows that do not lie close together are left where they are. */
-        .rows_step = p->row_stride < 2 * depth ? (most * p->row_stride + depth - 1) / depth : 0,
-    };
+    tile_run run = {
+        .columns = columns,
+        .b = p->panels + n * depth,
+        .bias = p->bias ? p->bias + n : NULL,
+        .ahead = {
+            .weights = next ? next : p->panels,
+            .weights_step = next ? columns / (p->groups * count) : 0,
+            /* Rows that do not lie close together are left where they are. */
+            .rows_step = p->row_stride < 2 * depth ? (most * p->row_stride + depth - 1) / depth : 0,
+        }};
     for (size_t g = 0; g < p->groups; g++) {
-      size_t done = 0;
-      for (size_t left = (p->rows + most - 1) / most; left > 0; left--) {
-        const size_t height = (p->rows - done + left - 1) / left;
-        const float *a = p->a + g * p->group_stride + done * p->row_stride;
-        float *out = p->out + g * p->out_group_stride + done * p->out_row_stride + n;
-        const float *residual =
-            p->residual ? p->residual + g * p->residual_group_stride + done * p->residual_row_stride + n : NULL;
-        kind[height - 1][columns == panel](p, a, p->panels + n * depth, bias, residual, out, bounds, ahead);
-        ahead.weights += ahead.weights_step * depth;
-        if (bounds != p->activation) activate(out, p->out_row_stride, height, columns, p->activation);
-        done += height;
-      }
+      run.a = p->a + g * p->group_stride;
+      run.out = p->out + g * p->out_group_stride + n;
+      run.residual = p->residual ? p->residual + g * p->residual_group_stride + n : NULL;
+      run.tiles = taller;
+      if (taller) kind[height][columns == panel](p, &run);
+      run = below(p, run, taller * (height + 1), taller);
+      run.tiles = count - taller;
+      kind[height - 1][columns == panel](p, &run);
+      run.ahead.weights += run.tiles * run.ahead.weights_step * depth;
     }
   }
 }
