@@ -1,100 +1,7 @@
-#include "int8_avx2.h"
+#include "int8_avx2_lists.h"
 #include <string.h>
 
 #if defined(__x86_64__)
-/* Products of bytes by AVX2. Its instruction for them, vpmaddubsw, adds two products and saturates at 16 bits. So for each
-   eight columns weights are packed as two lists of fours of rows, each with the row where it begins. In the narrow one no
-   two neighbours can pass 16 bits, whatever bytes they meet. Doubtful fours, which could, stand in it twice, with half of
-   each weight, while they are few; else they stand in the wide one, in 16 bits for vpmaddwd, and meet widened bytes. */
-
-enum { vector = 8, four = 4 * vector, most_sum = 128 };
-
-/* Sixteenths of a vector's fours up to which halving the doubtful ones costs less than widening them. */
-enum { halved_of_16 = 5 };
-
-static size_t vectors_of(size_t columns) { return (columns + vector - 1) / vector; }
-
-/* Weights from row `k` on of a vector of columns, [8][4]; missing ones are zero. */
-static void gather(
-    const int8_t *weights, size_t columns, size_t depth, size_t first, size_t k, int8_t out[four]) {
-  memset(out, 0, four);
-  for (size_t c = first; c < lesser(first + vector, columns); c++) memcpy(out + 4 * (c - first), weights + c * depth + k, 4);
-}
-
-/* Whether 255 times the weights of one sign adds up to more than 16 bits in any pair. */
-static int may_saturate(const int8_t w[four]) {
-  for (int i = 0; i < four; i += 2) {
-    const int above = (w[i] > 0 ? w[i] : 0) + (w[i + 1] > 0 ? w[i + 1] : 0);
-    const int below = (w[i] < 0 ? w[i] : 0) + (w[i + 1] < 0 ? w[i + 1] : 0);
-    if (above > most_sum || below < -most_sum) return 1;
-  }
-  return 0;
-}
-
-/* The lists of a vector: how many entries, and where their rows and weights lie, in bytes from the start of all. */
-typedef struct {
-  size_t narrow, wide, rows, weights;
-} lists;
-
-/* The lists of the vector of columns from `first` on, to be written from byte `end` on. */
-static lists measured(const int8_t *weights, size_t columns, size_t depth, size_t first, size_t end) {
-  int8_t w[four];
-  size_t doubtful = 0;
-  for (size_t k = 0; k < depth; k += 4) {
-    gather(weights, columns, depth, first, k, w);
-    doubtful += may_saturate(w) != 0;
-  }
-  const size_t fours = depth / 4;
-  const int is_halved = 16 * doubtful <= halved_of_16 * fours;
-  lists l = {.narrow = is_halved ? fours + doubtful : fours - doubtful, .wide = is_halved ? 0 : doubtful};
-  l.rows = end;
-  l.weights = l.rows + ((l.narrow + l.wide) * sizeof(uint32_t) + 31) / 32 * 32;
-  return l;
-}
-
-static void write_lists(
-    const int8_t *weights, size_t columns, size_t depth, size_t first, const lists *l, int8_t *packed) {
-  uint32_t *row = (uint32_t *)(packed + l->rows), *wide_row = row + l->narrow;
-  int8_t *narrow = packed + l->weights;
-  int16_t *wide = (int16_t *)(narrow + four * l->narrow);
-  for (size_t k = 0; k < depth; k += 4) {
-    int8_t w[four];
-    gather(weights, columns, depth, first, k, w);
-    const int is_doubtful = may_saturate(w);
-    if (is_doubtful && l->wide) {
-      /* [2 pairs of rows][8][2] */
-      for (size_t i = 0; i < four; i++) wide[i % 4 / 2 * 2 * vector + i / 4 * 2 + i % 2] = w[i];
-      wide += four;
-      *wide_row++ = (uint32_t)k;
-      continue;
-    }
-    if (is_doubtful) {
-      for (size_t i = 0; i < four; i++) {
-        narrow[i] = (int8_t)(w[i] / 2);
-        w[i] = (int8_t)(w[i] - narrow[i]);
-      }
-      narrow += four;
-      *row++ = (uint32_t)k;
-    }
-    memcpy(narrow, w, four);
-    narrow += four;
-    *row++ = (uint32_t)k;
-  }
-}
-
-static size_t pack(const int8_t *weights, size_t columns, size_t depth, int8_t *packed) {
-  lists *heads = (lists *)packed;
-  size_t end = (vectors_of(columns) * sizeof(lists) + 31) / 32 * 32;
-  for (size_t first = 0; first < columns; first += vector) {
-    const lists l = measured(weights, columns, depth, first, end);
-    end = l.weights + four * (l.narrow + 2 * l.wide);
-    if (!packed) continue;
-    *heads++ = l;
-    write_lists(weights, columns, depth, first, &l, packed);
-  }
-  return end;
-}
-
 /* [16 channels][pair of taps][16][2] in 16 bits */
 static size_t pack_depthwise(
     const int8_t *weights, size_t channels, size_t kernel_h, size_t kernel_w, int8_t *packed) {
@@ -111,7 +18,8 @@ static size_t wide_depth(size_t depth) { return (depth + 15) / 16 * 16; }
 
 static size_t multiply_scratch(size_t rows, size_t depth) { return rows * wide_depth(depth) * sizeof(int16_t); }
 
-enum { tile_rows = 12 };
+/* As many as leave registers for two fours' weights. */
+enum { tile_rows = 11 };
 
 /* Results for one vector of columns of `tiles` times `rows` rows, one after the other. What is read of weights comes from
    far in the first of them, and is asked for in time. */
@@ -128,7 +36,16 @@ AVX2 INLINE void tiles_of(
     __m256i sum[tile_rows];
 #pragma clang loop unroll(full)
     for (int r = 0; r < rows; r++) sum[r] = _mm256_setzero_si256();
-    for (size_t i = 0; i < l->narrow; i++, w += four) {
+    for (size_t i = 0; i < l->paired; i += 2, w += 2 * four) {
+      const __m256i left = _mm256_load_si256((const __m256i *)w), right = _mm256_load_si256((const __m256i *)(w + four));
+      const uint8_t *x = a + next[0], *y = a + next[1];
+      next += 2;
+      __builtin_prefetch(w + 32 * four);
+#pragma clang loop unroll(full)
+      for (int r = 0; r < rows; r++)
+        sum[r] = plus_eight(sum[r], x + (size_t)r * a_stride, y + (size_t)r * a_stride, left, right, ones);
+    }
+    for (size_t i = l->paired; i < l->narrow; i++, w += four) {
       const __m256i weights = _mm256_load_si256((const __m256i *)w);
       const uint8_t *x = a + *next++;
       __builtin_prefetch(w + 32 * four);
@@ -158,7 +75,7 @@ typedef void (*tile_kernel)(size_t tiles, const ckernels_int8_product *, const l
       size_t tiles, const ckernels_int8_product *p, const lists *l, size_t row, size_t column) {                \
     tiles_of(rows, tiles, p, l, row, column);                                                                   \
   }
-#define EACH_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
+#define EACH_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
 EACH_ROWS(TILES)
 #define NAME(rows) tiles_##rows,
 static const tile_kernel kernels[tile_rows] = {EACH_ROWS(NAME)};
@@ -246,7 +163,7 @@ static void depthwise(
 }
 
 const ckernels_int8_table int8_avx2_table = {
-    .pack = pack,
+    .pack = int8_avx2_pack,
     .multiply = multiply,
     .multiply_scratch = multiply_scratch,
     .pack_depthwise = pack_depthwise,

@@ -18,6 +18,17 @@ AVX2 INLINE __m256i plus_four(__m256i sum, const uint8_t *x, __m256i weights, __
   return sum;
 }
 
+/* The same of two fours whose products, pair by pair, stay within 16 bits together. */
+AVX2 INLINE __m256i plus_eight(
+    __m256i sum, const uint8_t *x, const uint8_t *y, __m256i left, __m256i right, __m256i ones) {
+  __m256i t, u;
+  __asm__("vpbroadcastd %3, %1\n\tvpbroadcastd %4, %2\n\tvpmaddubsw %5, %1, %1\n\tvpmaddubsw %6, %2, %2\n\t"
+          "vpaddw %2, %1, %1\n\tvpmaddwd %7, %1, %1\n\tvpaddd %1, %0, %0"
+          : "+x"(sum), "=&x"(t), "=&x"(u)
+          : "m"(*(const uint8_t(*)[4])x), "m"(*(const uint8_t(*)[4])y), "x"(left), "x"(right), "x"(ones));
+  return sum;
+}
+
 AVX2 INLINE __m256i plus_pair(__m256i sum, const int16_t *x, __m256i weights) {
   __m256i t;
   __asm__("vpbroadcastd %2, %1\n\tvpmaddwd %3, %1, %1\n\tvpaddd %1, %0, %0"
