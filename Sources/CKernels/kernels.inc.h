@@ -2,7 +2,7 @@
 #include "ckernels.h"
 #include <math.h>
 #include <string.h>
-#if WIDTH == 16
+#if WIDTH >= 8
 #include <immintrin.h>
 #endif
 #include "vector.inc.h"

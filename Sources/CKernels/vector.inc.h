@@ -23,7 +23,7 @@ INLINE vec clamp(vec x, float low, float high) {
 
 INLINE vec magnitude(vec x) { return (vec)((ivec)x & 0x7FFFFFFF); }
 
-/* e^x for x in -87...88. */
+/* e^x for x in -87...88: a root of 2, a power of 2, and a polynomial for the rest. */
 #if WIDTH == 16
 /* 2^(i/16) */
 static const float roots[16] = {
@@ -41,6 +41,25 @@ INLINE vec bounded_exponential(vec x) {
 
 INLINE vec reciprocal(vec x) {
   const vec near = _mm512_rcp14_ps(x);
+  return near * (1 - x * near) + near;
+}
+#elif WIDTH == 8
+/* 2^(i/8) */
+static const float roots[8] = {
+    1.0f, 1.09050773f, 1.18920712f, 1.29683955f, 1.41421356f, 1.54221083f, 1.68179283f, 1.83400809f};
+
+INLINE vec bounded_exponential(vec x) {
+  const vec shifted = x * 1.44269504f + 1572864.0f; /* the eighth nearest to x / ln 2; its fraction in the low bits */
+  const vec n = shifted - 1572864.0f;
+  const vec r = x - n * 0.693147181f;
+  const vec root = _mm256_permutevar8x32_ps(load(roots), (__m256i)shifted);
+  const vec p = ((r * 0.0416666667f + 0.166666667f) * r + 0.5f) * r + 1;
+  const vec result = (root * r) * p + root;
+  return (vec)((ivec)result + ((ivec)shifted >> 3 << 23));
+}
+
+INLINE vec reciprocal(vec x) {
+  const vec near = _mm256_rcp_ps(x);
   return near * (1 - x * near) + near;
 }
 #else
