@@ -1,5 +1,4 @@
 #include "int8_avx2.h"
-#include <string.h>
 
 #if defined(__x86_64__)
 /* Winograd's F(2×2,3×3) (Lavin and Gray, 2015) in whole numbers: 4×4 bytes become 16 frequencies of at most 1020, weights
@@ -11,40 +10,48 @@ enum { frequencies = 16, depth_grain = 16, panel = 16 };
 
 static size_t wide_depth(size_t channels) { return (channels + depth_grain - 1) / depth_grain * depth_grain; }
 
-/* The frequencies of 3×3 weights, four times their worth. */
-static void weight_frequencies(const int8_t g[9], int16_t u[frequencies]) {
-  int16_t half[12];
-  for (int x = 0; x < 3; x++) {
-    const int a = g[x], b = g[3 + x], c = g[6 + x];
-    half[x] = (int16_t)(2 * a);
-    half[3 + x] = (int16_t)(a + b + c);
-    half[6 + x] = (int16_t)(a - b + c);
-    half[9 + x] = (int16_t)(2 * c);
-  }
-  for (int y = 0; y < 4; y++) {
-    const int a = half[3 * y], b = half[3 * y + 1], c = half[3 * y + 2];
-    u[4 * y] = (int16_t)(2 * a);
-    u[4 * y + 1] = (int16_t)(a + b + c);
-    u[4 * y + 2] = (int16_t)(a - b + c);
-    u[4 * y + 3] = (int16_t)(2 * c);
-  }
+/* One-dimensional: what stands at g[0], g[step], g[2·step], twice its worth. */
+AVX2 INLINE void weight_transform(const __m256i *g, size_t step, __m256i *u, size_t out_step) {
+  const __m256i outer = _mm256_add_epi16(g[0], g[2 * step]);
+  u[0] = _mm256_add_epi16(g[0], g[0]);
+  u[out_step] = _mm256_add_epi16(outer, g[step]);
+  u[2 * out_step] = _mm256_sub_epi16(outer, g[step]);
+  u[3 * out_step] = _mm256_add_epi16(g[2 * step], g[2 * step]);
 }
 
-size_t int8_avx2_pack_winograd(const int8_t *weights, size_t outputs, size_t channels, int8_t *bytes) {
+/* The frequencies of sixteen 3×3 weights, four times their worth: of weights [9][2 · panel] to `stride` apart. */
+AVX2 INLINE void weight_frequencies(const int16_t *weights, int16_t *out, size_t stride) {
+  __m256i g[9], half[12], u[frequencies];
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < 9; i++) g[i] = _mm256_load_si256((const __m256i *)(weights + i * 2 * panel));
+#pragma clang loop unroll(full)
+  for (size_t x = 0; x < 3; x++) weight_transform(g + x, 3, half + x, 3);
+#pragma clang loop unroll(full)
+  for (size_t y = 0; y < 4; y++) weight_transform(half + 3 * y, 1, u + 4 * y, 1);
+#pragma clang loop unroll(full)
+  for (size_t f = 0; f < frequencies; f++) _mm256_storeu_si256((__m256i *)(out + f * stride), u[f]);
+}
+
+/* Two channels of a panel's outputs at a time, which are whole lines of the packed weights. */
+AVX2 size_t int8_avx2_pack_winograd(const int8_t *weights, size_t outputs, size_t channels, int8_t *packed) {
   const size_t depth = wide_depth(channels);
-  const size_t size = (outputs + panel - 1) / panel * panel * frequencies * depth * sizeof(int16_t);
-  if (!bytes) return size;
-  memset(bytes, 0, size);
-  int16_t *packed = (int16_t *)bytes;
-  for (size_t n = 0; n < outputs; n++) {
-    for (size_t k = 0; k < channels; k++) {
-      int16_t u[frequencies];
-      weight_frequencies(weights + (n * channels + k) * 9, u);
-      int16_t *to = packed + n / panel * panel * frequencies * depth + k / 2 * 2 * panel + n % panel * 2 + k % 2;
-      for (size_t f = 0; f < frequencies; f++) to[f * depth * panel] = u[f];
+  if (packed) {
+    for (size_t first = 0; first < outputs; first += panel) {
+      for (size_t k = 0; k < depth; k += 2) {
+        _Alignas(32) int16_t pairs[9][2 * panel] = {0};
+        for (size_t n = first; n < lesser(first + panel, outputs); n++) {
+          for (size_t c = k; c < lesser(k + 2, channels); c++) {
+            const int8_t *window = weights + (n * channels + c) * 9;
+            for (size_t i = 0; i < 9; i++) pairs[i][(n - first) * 2 + c - k] = window[i];
+          }
+        }
+        int16_t *line = (int16_t *)packed + first * frequencies * depth + k * panel;
+        weight_frequencies(*pairs, line, depth * panel);
+        weight_frequencies(*pairs + panel, line + panel, depth * panel);
+      }
     }
   }
-  return size;
+  return (outputs + panel - 1) / panel * panel * frequencies * depth * sizeof(int16_t);
 }
 
 /* Tiles that pass at a time: their frequencies stay in the second-level cache. */

@@ -67,8 +67,8 @@ enum { ckernels_int8_winograd_channels = 1820 };
 
 /// The kernels whose sums an instruction set has its own instructions for, and how each wants its weights.
 ///
-/// Functions that pack give the bytes it takes, and only count them where `packed` is NULL; kernels read what they packed at
-/// a 64-byte boundary.
+/// Functions that pack give the bytes it takes, and only count them where `packed` is NULL; they write to any multiple of 16
+/// bytes, kernels read what they packed at a 64-byte boundary.
 typedef struct {
   /// Weights [column][depth], `depth` a multiple of 4.
   size_t (*_Nonnull pack)(const int8_t *_Nonnull weights, size_t columns, size_t depth, int8_t *_Nullable packed);
