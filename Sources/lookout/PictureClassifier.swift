@@ -13,8 +13,10 @@ final class PictureModel: Sendable {
   let preprocessing: Preprocessing
   let network: any Network
 
+  /// Makes a network ready for batches of about so many images; by default for a picture at a time.
+  ///
   /// - Throws: `Failure` naming the file and what is wrong with it.
-  init(path: String, precision: Precision = .automatic) throws(Failure) {
+  init(path: String, precision: Precision = .automatic, expectedBatch: Int = 1) throws(Failure) {
     let file = Path(path).lastComponent
     let stem = file.lastIndex(of: UInt8(ascii: ".")).map { file[..<$0] } ?? file[...]
     name = String(decoding: stem.isEmpty ? file[...] : stem, as: UTF8.self)
@@ -22,7 +24,7 @@ final class PictureModel: Sendable {
       let lanes = PictureModel.lanes()
       let weights: WeightsFile
       // Who asks for bf16 here gets it, though it be slower.
-      let options = EngineOptions(usesBF16: precision == .bf16)
+      let options = EngineOptions(usesBF16: precision == .bf16, expectedBatch: expectedBatch)
       (weights, network) = try WeightsFile.load(path: path, precision: precision, options: options, lanes: lanes)
       digest = weights.digest
       labels = weights.labels

@@ -44,9 +44,15 @@ struct WinogradConvolution: StepKernel {
   private var tilesAcross: Int { (step.outputShape.w + tile - 1) / tile }
   private var tilesDown: Int { (step.outputShape.h + tile - 1) / tile }
 
-  /// Tiles that pass at a time: more where the weights are too many to be fetched often, or OpenBLAS packs them each time.
-  private func blockTiles(batch: Int) -> Int {
-    min(batch * tilesAcross * tilesDown, products[0].isLibrary || depth * columns > 128 * 128 ? 144 : 48)
+  /// How many tiles should pass at a time: more where the weights are too many to be fetched often, or OpenBLAS packs them
+  /// each time.
+  private var usualBlock: Int { products[0].isLibrary || depth * columns > 128 * 128 ? 144 : 48 }
+  private var largestBlock: Int { usualBlock + usualBlock / 8 }
+
+  /// Tiles that pass at a time, all blocks about as large: the products of the few that would be left are slow.
+  private func blockTiles(of tiles: Int) -> Int {
+    let blocks = max(1, (tiles + 2 * usualBlock - largestBlock - 1) / usualBlock)
+    return (tiles + blocks - 1) / blocks
   }
 
   /// Output channels whose products pass at a time: as many as leave them in the second-level cache.
@@ -63,7 +69,8 @@ struct WinogradConvolution: StepKernel {
 
   /// Room for any block: one of fewer tiles takes more channels at a time, and may need more.
   func scratchFloats(batch: Int, lanes: Int) -> Int {
-    let most = (1...max(1, blockTiles(batch: batch))).map { stride($0, depth) + stride($0, partColumns(tiles: $0)) }
+    let tiles = min(largestBlock, batch * tilesAcross * tilesDown)
+    let most = (1...max(1, tiles)).map { stride($0, depth) + stride($0, partColumns(tiles: $0)) }
     return products.count * (most.max() ?? 0)
   }
 
@@ -76,7 +83,7 @@ struct WinogradConvolution: StepKernel {
       && (tiles < 24 * call.lanes || products.count * depth * columns > 6 << 20)
     let mine = isByColumns ? 0..<tiles : call.share(of: tiles)
     let part = isByColumns ? call.share(of: columns, grain: products[0].grain) : 0..<columns
-    let block = blockTiles(batch: call.count)
+    let block = max(1, blockTiles(of: mine.count))
     var first = mine.lowerBound
     while first < mine.upperBound {
       let count = min(block, mine.upperBound - first)

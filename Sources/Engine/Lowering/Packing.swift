@@ -189,16 +189,16 @@ enum AlgorithmChoice {
     let y = step.outputShape
     let (from, to) = (Double(step.convolution.inChannels), Double(step.convolution.outChannels))
     let batch = Double(options.expectedBatch)
+    // To fetch a weight costs about as much as so many products with it.
+    let fetching = 16.0
     guard let tile = algorithm.tileExtent else {
-      let products = batch * Double(y.h * y.w * step.depth) * to
+      let products = (batch * Double(y.h * y.w) + fetching) * Double(step.depth) * to
       return algorithm == .bf16Product ? products / 2 : products
     }
     let tiles = batch * Double(((y.h + tile - 1) / tile) * ((y.w + tile - 1) / tile))
     let frequencies = Double((tile + 2) * (tile + 2))
-    // A transform of a number costs about as much as a dozen products; a weight that is fetched for few tiles, more.
-    let products = tiles * frequencies * from * to
+    // A transform of a number costs about as much as a dozen products.
     let transforms = 12 * tiles * frequencies * (from + to)
-    let fetching = 16 * frequencies * from * to
-    return products + transforms + fetching
+    return (tiles + fetching) * frequencies * from * to + transforms
   }
 }

@@ -80,20 +80,19 @@ struct BenchCommand {
       take(measurement.under((name: "precision", value: precision.rawValue)))
     }
     if wanted.contains("machine") { for threads in threads { take(try compute.machine(threads: threads)) } }
-    for path in wanted.contains(where: ["engine", "layers", "algorithms", "decode"].contains) ? models : [] {
-      let model = try PictureModel(path: path, precision: precision)
-      if wanted.contains("engine") {
-        for batch in batches {
-          for threads in threads { take(computed: try compute.engine(model, batch: batch, threads: threads)) }
+    for path in models {
+      for batch in wanted.contains(where: ["engine", "layers", "algorithms"].contains) ? batches : [] {
+        let model = try PictureModel(path: path, precision: precision, expectedBatch: batch)
+        for threads in wanted.contains("engine") ? threads : [] {
+          take(computed: try compute.engine(model, batch: batch, threads: threads))
+        }
+        for layer in wanted.contains("layers") ? try compute.layers(model, batch: batch) : [] { take(computed: layer) }
+        for algorithm in wanted.contains("algorithms") ? try compute.algorithms(model) : [] {
+          take(computed: algorithm)
         }
       }
-      if wanted.contains("layers") {
-        for batch in batches { for layer in try compute.layers(model, batch: batch) { take(computed: layer) } }
-      }
-      if wanted.contains("algorithms") {
-        for algorithm in try compute.algorithms(model) { take(computed: algorithm) }
-      }
       if wanted.contains("decode") {
+        let model = try PictureModel(path: path, precision: precision)
         for isFull in [false, true] { take(try compute.decode(BenchPhotos(photos), model, isFull: isFull)) }
       }
     }
@@ -122,7 +121,7 @@ struct BenchCommand {
   /// A folder's photos through a daemon; its batches have at most the eight images that are the configuration's default.
   private func pipeline(_ path: String, _ folder: String) throws(Failure) -> [Measurement] {
     let benches = try daemonBenches(path, [folder])
-    let model = try PictureModel(path: path, precision: precision)
+    let model = try PictureModel(path: path, precision: precision, expectedBatch: 8)
     let workers = threads.last ?? 1
     return try benches.pipeline(
       Path(folder).lastComponent.isEmpty ? folder : String(decoding: Path(folder).lastComponent, as: UTF8.self),

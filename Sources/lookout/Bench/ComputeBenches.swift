@@ -40,7 +40,11 @@ struct ComputeBenches {
     let steps = model.network.summary
     return steps.indices.sorted { times[$0] > times[$1] }.map { index in
       Measurement(
-        "layer", [("network", model.name), ("layer", steps[index].name), ("algorithm", steps[index].algorithm)],
+        "layer",
+        [
+          ("network", model.name), ("batch", "batch \(batch)"), ("layer", steps[index].name),
+          ("algorithm", steps[index].algorithm),
+        ],
         unit: "µs/image", samples: [times[index] / Double(batch)])
     }
   }
