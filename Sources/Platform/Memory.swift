@@ -11,7 +11,7 @@ package enum Memory {
   /// Each arena keeps the holes of the largest work that any of its threads ever did, and threads come and go with reloads: with
   /// sixteen arenas a small service grows by some MiB in a few hundred reloads.
   package static func limitArenas() {
-    lookout_heap_arenas(Int32(clamping: max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
+    lookout_heap_arenas(Int32(clamping: max(2, Processors.count)))
   }
 
   /// Bytes of the process that are in memory (`/proc/self/statm`); 0 where that cannot be read.

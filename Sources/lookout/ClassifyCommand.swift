@@ -5,8 +5,6 @@ internal import Synchronization
 
 /// `lookout classify`: what is in pictures, without a daemon.
 enum ClassifyCommand {
-  private static let threadCount = 2
-
   static func run(_ words: [String]) throws(Failure) {
     let arguments = try Arguments(
       words, options: ["--model", "--top", "--precision"], switches: ["--json", "--full-decode"])
@@ -22,9 +20,14 @@ enum ClassifyCommand {
 
     let next = Atomic(0)
     let answers = BoundedQueue<Answered>(capacity: 64)
-    let threads = (0..<min(threadCount, files.count)).map { number in
+    // A picture for each processor, or where they are fewer, all processors for each picture.
+    let isShared = files.count < Processors.count
+    let lanes = isShared ? LaneGroup.processors() : .alone
+    let threads = (0..<(isShared ? 1 : Processors.count)).map { number in
       OwnedThread(name: "classify-\(number)") {
-        work(files, from: next, to: answers, model: model, topK: topK, isFullDecode: isFullDecode)
+        work(files, from: next, to: answers) { () throws(EngineError) in
+          try PictureClassifier(model: model, topK: topK, isFullDecode: isFullDecode, lanes: lanes)
+        }
       }
     }
     var failed = 0
@@ -47,13 +50,13 @@ enum ClassifyCommand {
 
   /// A thread's life: takes the next picture until there is none.
   private static func work(
-    _ files: [Path], from next: borrowing Atomic<Int>, to answers: BoundedQueue<Answered>, model: PictureModel,
-    topK: Int, isFullDecode: Bool
+    _ files: [Path], from next: borrowing Atomic<Int>, to answers: BoundedQueue<Answered>,
+    _ make: () throws(EngineError) -> PictureClassifier
   ) {
     var classifier: PictureClassifier?
     var fault = ""
     do throws(EngineError) {
-      classifier = try PictureClassifier(model: model, topK: topK, isFullDecode: isFullDecode)
+      classifier = try make()
     } catch {
       fault = "the engine refused: \(error)"
     }

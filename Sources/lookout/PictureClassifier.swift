@@ -1,5 +1,4 @@
 internal import Engine
-internal import Glibc
 internal import Hashing
 internal import Imaging
 internal import Platform
@@ -21,7 +20,7 @@ final class PictureModel: Sendable {
     let stem = file.lastIndex(of: UInt8(ascii: ".")).map { file[..<$0] } ?? file[...]
     name = String(decoding: stem.isEmpty ? file[...] : stem, as: UTF8.self)
     do throws(EngineError) {
-      let lanes = PictureModel.lanes()
+      let lanes = LaneGroup.processors()
       let weights: WeightsFile
       // Who asks for bf16 here gets it, though it be slower.
       let options = EngineOptions(usesBF16: precision == .bf16, expectedBatch: expectedBatch)
@@ -52,12 +51,12 @@ final class PictureModel: Sendable {
   }
 }
 
-extension PictureModel {
-  /// A lane for every processor, to make a network ready and try it.
-  static func lanes() -> LaneGroup {
-    let pool = LanePool(count: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), name: "load")
-    return LaneGroup(count: pool.count, run: pool.run, synchronize: pool.synchronize)
-  }
+extension LaneGroup {
+  /// A lane for every processor.
+  static func processors() -> LaneGroup { LaneGroup(LanePool(count: Processors.count, name: "lane")) }
+
+  /// The pool's threads.
+  init(_ pool: LanePool) { self.init(count: pool.count, run: pool.run, synchronize: pool.synchronize) }
 }
 
 /// One thread's own tools: a plan, a preprocessor and buffers, which every picture reuses.
@@ -71,11 +70,12 @@ final class PictureClassifier {
   private var input: [Float]
   private var scores: [Float]
 
-  init(model: PictureModel, topK: Int, isFullDecode: Bool) throws(EngineError) {
+  /// `lanes` compute each picture together, if the network is one in floats.
+  init(model: PictureModel, topK: Int, isFullDecode: Bool, lanes: LaneGroup = .alone) throws(EngineError) {
     self.model = model
     self.topK = topK
     self.isFullDecode = isFullDecode
-    plan = try model.network.plan(batchCapacity: 1)
+    plan = try model.network.plan(batchCapacity: 1, lanes: lanes)
     preprocessor = Preprocessor(model.preprocessing)
     input = [Float](repeating: 0, count: model.network.inputShape.countPerImage)
     scores = [Float](repeating: 0, count: model.network.outputCount)

@@ -85,18 +85,29 @@ struct DepthwiseBlock: StepKernel {
   }
 
   func run(_ call: KernelCall) {
-    let y = step.outputShape
-    if let sums { clear(sums, call) }
-    let mine = call.share(of: call.count * y.h)
-    guard !mine.isEmpty else { return }
-    let rows = isReadInPlace(call) ? 0 : ringRows
-    var ring = Ring(call.scratch, rowLength: strip.rowLength, rows: rows)
+    let rows = call.count * step.outputShape.h
+    var ring = Ring(call.scratch, rowLength: strip.rowLength, rows: isReadInPlace(call) ? 0 : ringRows)
     ring.clear(left: paddedPixels.left * channels, right: paddedPixels.right * channels)
+    if let sums {
+      clear(sums, call)
+      // What a lane adds up must not depend on how fast it is.
+      run(call, &ring, rows: call.share(of: rows))
+    } else {
+      // Where a piece begins, rows are widened a second time.
+      call.eachPart(of: rows, least: expansion == nil ? 1 : 2 * step.convolution.kernel.h) {
+        run(call, &ring, rows: $0)
+      }
+    }
+  }
+
+  /// Some rows of the batch.
+  private func run(_ call: KernelCall, _ ring: inout Ring, rows mine: Range<Int>) {
+    let height = step.outputShape.h
     var row = mine.lowerBound
     while row < mine.upperBound {
-      let (n, first) = (row / y.h, row % y.h)
-      let count = min(blockRows, mine.upperBound - row, y.h - first)
-      if rows > 0 { fill(&ring, call, image: n, under: first..<(first + count)) }
+      let (n, first) = (row / height, row % height)
+      let count = min(blockRows, mine.upperBound - row, height - first)
+      if ring.rows > 0 { fill(&ring, call, image: n, under: first..<(first + count)) }
       compute(ring, call, image: n, rows: first..<(first + count))
       row += count
     }

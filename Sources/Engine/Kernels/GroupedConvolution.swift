@@ -53,7 +53,9 @@ struct GroupedConvolution: StepKernel {
 
   func run(_ call: KernelCall) {
     let y = step.outputShape
-    for row in call.share(of: call.count * y.h) { run(call, image: row / y.h, row: row % y.h) }
+    call.eachPart(of: call.count * y.h) { rows in
+      for row in rows { run(call, image: row / y.h, row: row % y.h) }
+    }
   }
 
   private func run(_ call: KernelCall, image n: Int, row: Int) {

@@ -43,6 +43,6 @@ struct LinearLayer: StepKernel {
       product.residual = UnsafePointer(call.view(residual).base)
       product.residual_row_stride = call.view(residual).imageStride
     }
-    matrix.run(product, columns: call.share(of: matrix.columns, grain: matrix.grain), scratch: call.scratch)
+    call.eachPart(of: matrix.columns, grain: matrix.grain) { matrix.run(product, columns: $0, scratch: call.scratch) }
   }
 }

@@ -39,12 +39,22 @@ struct PointwiseConvolution: StepKernel {
   }
 
   func run(_ call: KernelCall) {
-    let area = area
     let rows = call.count * area
     // Few rows for many lanes: each takes some of the columns.
-    let isByColumns = call.lanes > 1 && rows < 24 * call.lanes
-    let mine = isByColumns ? 0..<rows : call.share(of: rows, grain: area >= 24 ? 12 : 1)
-    let columns = isByColumns ? call.share(of: matrix.columns, grain: matrix.grain) : 0..<matrix.columns
+    if call.lanes > 1 && rows < 24 * call.lanes {
+      call.eachPart(of: matrix.columns, grain: matrix.grain) { run(call, rows: 0..<rows, columns: $0) }
+    } else {
+      // For each piece the weights would be scaled anew.
+      let least = scalesWeights ? rows : 1
+      call.eachPart(of: rows, grain: area >= 24 ? 12 : 1, least: least) {
+        run(call, rows: $0, columns: 0..<matrix.columns)
+      }
+    }
+  }
+
+  /// Some rows of the batch.
+  private func run(_ call: KernelCall, rows mine: Range<Int>, columns: Range<Int>) {
+    let area = area
     let (x, y) = (call.view(step.input), call.view(step.output))
     let r = step.residual.map { call.view($0) }
     let isOneMatrix =

@@ -28,17 +28,12 @@ struct SlidingPool: StepKernel {
       geometry.padded_bottom = inputShape.h + edges.bottom
       geometry.padded_right = inputShape.w + edges.right
     }
-    let mine = call.share(of: call.count * outputShape.h)
-    var row = mine.lowerBound
-    while row < mine.upperBound {
-      let (n, first) = (row / outputShape.h, row % outputShape.h)
-      let count = min(mine.upperBound - row, outputShape.h - first)
+    call.eachImage(of: outputShape.h) { n, rows in
       let (source, target) = (call.image(input, n), call.target(output, n))
       switch kind {
-      case .maximum: kernels.table.pointee.maximum(&geometry, source, first, count, target)
-      case .mean: kernels.table.pointee.mean(&geometry, source, first, count, target)
+      case .maximum: kernels.table.pointee.maximum(&geometry, source, rows.lowerBound, rows.count, target)
+      case .mean: kernels.table.pointee.mean(&geometry, source, rows.lowerBound, rows.count, target)
       }
-      row += count
     }
   }
 }

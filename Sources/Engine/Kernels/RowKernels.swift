@@ -159,15 +159,16 @@ struct ChannelKernel: StepKernel {
 }
 
 extension KernelCall {
-  /// This lane's share of all pixels of the batch, image by image.
+  /// What this lane takes of all pixels of the batch, or of other things of which an image has so many, image by image.
   func eachImage(of area: Int, _ body: (_ n: Int, _ pixels: Range<Int>) -> Void) {
-    let mine = share(of: count * area)
-    var next = mine.lowerBound
-    while next < mine.upperBound {
-      let (n, first) = (next / area, next % area)
-      let end = min(area, first + mine.upperBound - next)
-      body(n, first..<end)
-      next += end - first
+    eachPart(of: count * area) { mine in
+      var next = mine.lowerBound
+      while next < mine.upperBound {
+        let (n, first) = (next / area, next % area)
+        let end = min(area, first + mine.upperBound - next)
+        body(n, first..<end)
+        next += end - first
+      }
     }
   }
 }

@@ -51,12 +51,20 @@ struct WindowConvolution: StepKernel {
     // Rows that lanes cannot share evenly: each takes some of the columns instead.
     let isUneven = rows % call.lanes != 0 && rows < 8 * call.lanes
     let isByColumns = isUneven && matrix.columns >= 2 * call.lanes * matrix.grain
-    let mine = isByColumns ? 0..<rows : call.share(of: rows)
-    let columns = isByColumns ? call.share(of: matrix.columns, grain: matrix.grain) : 0..<matrix.columns
+    if isByColumns {
+      call.eachPart(of: matrix.columns, grain: matrix.grain) { run(call, rows: 0..<rows, columns: $0) }
+    } else {
+      call.eachPart(of: rows) { run(call, rows: $0, columns: 0..<matrix.columns) }
+    }
+  }
+
+  /// Some rows of the batch.
+  private func run(_ call: KernelCall, rows mine: Range<Int>, columns: Range<Int>) {
+    let height = step.outputShape.h
     var row = mine.lowerBound
     while row < mine.upperBound {
-      let (n, first) = (row / y.h, row % y.h)
-      let count = min(stripRows, mine.upperBound - row, y.h - first)
+      let (n, first) = (row / height, row % height)
+      let count = min(stripRows, mine.upperBound - row, height - first)
       run(call, image: n, rows: first..<(first + count), columns: columns)
       row += count
     }

@@ -79,30 +79,45 @@ struct WinogradConvolution: StepKernel {
     let tiles = call.count * perImage
     // With many weights or few tiles each lane takes some of the output channels, and fetches only their weights.
     let isByColumns =
-      call.lanes > 1 && columns >= call.lanes * products[0].grain
+      call.lanes > 1 && columns >= call.lanes * products[0].grain && tiles <= largestBlock
       && (tiles < 24 * call.lanes || products.count * depth * columns > 6 << 20)
-    let mine = isByColumns ? 0..<tiles : call.share(of: tiles)
-    let part = isByColumns ? call.share(of: columns, grain: products[0].grain) : 0..<columns
-    let block = max(1, blockTiles(of: mine.count))
-    var first = mine.lowerBound
-    while first < mine.upperBound {
-      let count = min(block, mine.upperBound - first)
-      run(call, tiles: first..<(first + count), part)
-      first += count
+    if isByColumns {
+      transform(call, tiles: 0..<tiles)
+      call.eachPart(of: columns, grain: products[0].grain) { multiply(call, tiles: 0..<tiles, columns: $0) }
+    } else {
+      call.eachPart(of: tiles, grain: 6, least: usualBlock / 4) { mine in
+        let block = blockTiles(of: mine.count)
+        for first in Swift.stride(from: mine.lowerBound, to: mine.upperBound, by: block) {
+          let some = first..<min(mine.upperBound, first + block)
+          transform(call, tiles: some)
+          multiply(call, tiles: some, columns: 0..<columns)
+        }
+      }
     }
   }
 
-  private func run(_ call: KernelCall, tiles: Range<Int>, _ mine: Range<Int>) {
-    let (x, y) = (call.view(step.input), call.view(step.output))
-    let inStride = stride(tiles.count, depth)
-    var geometry = ckernels_winograd(
-      height: step.inputShape.h, width: step.inputShape.w, pixel_stride: x.pixelStride, channels: depth,
-      out_height: step.outputShape.h, out_width: step.outputShape.w, out_pixel_stride: y.pixelStride,
-      out_channels: 0, top: step.edges.top, left: step.edges.left, tiles_across: tilesAcross)
+  private func geometry(_ call: KernelCall) -> ckernels_winograd {
+    ckernels_winograd(
+      height: step.inputShape.h, width: step.inputShape.w, pixel_stride: call.view(step.input).pixelStride,
+      channels: depth, out_height: step.outputShape.h, out_width: step.outputShape.w,
+      out_pixel_stride: call.view(step.output).pixelStride, out_channels: 0, top: step.edges.top,
+      left: step.edges.left, tiles_across: tilesAcross)
+  }
+
+  /// Brings the input of a block to the scratch memory's start, frequency by frequency.
+  private func transform(_ call: KernelCall, tiles: Range<Int>) {
+    let x = call.view(step.input)
+    var geometry = geometry(call)
     eachImage(tiles) { n, first, count, place in
       kernels.table.pointee.winograd_input(
-        tile, &geometry, x.base + n * x.imageStride, first, count, call.scratch + place * depth, inStride)
+        tile, &geometry, x.base + n * x.imageStride, first, count, call.scratch + place * depth,
+        stride(tiles.count, depth))
     }
+  }
+
+  /// Some output channels of a block whose input is transformed, as many at a time as fit.
+  private func multiply(_ call: KernelCall, tiles: Range<Int>, columns mine: Range<Int>) {
+    var geometry = geometry(call)
     let width = partColumns(tiles: tiles.count)
     for first in Swift.stride(from: mine.lowerBound, to: mine.upperBound, by: width) {
       let part = first..<min(mine.upperBound, first + width)

@@ -1,6 +1,8 @@
 // One replica of a network's execution: an arena and scratch memory of its own over shared weights. Used by one caller at
 // a time; a warm run allocates nothing and touches no clock and no file, and no thread but the lanes it was handed.
 
+internal import Synchronization
+
 /// Runs a compiled network over batches of images.
 package final class InferencePlan {
   package let network: CompiledNetwork
@@ -16,6 +18,8 @@ package final class InferencePlan {
   private let laneViews: UnsafeMutablePointer<TensorView>
   /// Whether a value's memory holds the whole batch.
   private let holdsBatch: [Bool]
+  /// What lanes have taken of a step's work, and of the next step's.
+  private let taken: UnsafeMutablePointer<Atomic<Int>>
 
   /// Bytes of arena and scratch; the weights are the network's.
   package var workspaceBytes: Int { (arena.count + scratch.count) * 4 }
@@ -50,6 +54,8 @@ package final class InferencePlan {
       throw .graph(node: "", reason: "the activations of \(batchCapacity) images pass 16 GiB; use a smaller batch")
     }
     arena = FloatMemory(count: layout.count)
+    taken = .allocate(capacity: 2)
+    for turn in 0..<2 { (taken + turn).initialize(to: Atomic(0)) }
     scratch = FloatMemory(count: allScratch)
     views = .allocate(capacity: network.values.count)
     laneViews = .allocate(capacity: network.values.count * lanes.count)
@@ -65,6 +71,8 @@ package final class InferencePlan {
   deinit {
     views.deallocate()
     laneViews.deallocate()
+    taken.deinitialize(count: 2)
+    taken.deallocate()
   }
 
   /// The matrix library counts rows and columns in 32 bits.
@@ -86,15 +94,21 @@ package final class InferencePlan {
     precondition(images.count <= batchCapacity, "more images than the plan holds")
     precondition(output.count >= images.count * network.outputCount, "no room for the answers")
     guard images.count > 0, let target = output.baseAddress else { return }
+    for turn in 0..<2 { taken[turn].store(0, ordering: .relaxed) }
     lanes.run { lane in
+      var turn = 0
       for segment in segments {
         for first in stride(from: 0, to: images.count, by: segment.images) {
           let chunk = UnsafeBufferPointer(
             rebasing: images[first..<min(first + segment.images, images.count)])
-          let call = call(chunk, from: first, lane: lane, lanes: lanes.count)
+          var call = call(chunk, from: first, lane: lane, lanes: lanes.count)
           for index in segment.steps {
+            call.taken = taken + turn
             network.steps[index].kernel.run(call)
             lanes.synchronize()
+            // Nobody looks at it before the next step is done.
+            if lane == 0 { taken[turn].store(0, ordering: .relaxed) }
+            turn = 1 - turn
           }
         }
       }

@@ -1,5 +1,4 @@
 internal import Engine
-internal import Glibc
 internal import HTTPServer
 internal import Platform
 internal import SinkProtocol
@@ -32,7 +31,7 @@ struct ConfigurationReader {
     return configuration
   }
 
-  private static var processors: Int { max(1, min(64, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))) }
+  private static var processors: Int { min(64, Processors.count) }
 
   private mutating func entries(_ group: String, _ table: TOMLValue?) -> [(String, TOMLValue)] {
     guard let table else {

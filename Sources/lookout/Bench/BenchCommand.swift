@@ -44,8 +44,7 @@ struct BenchCommand {
     scratch = arguments["--scratch"] ?? "/tmp"
     count = try Self.numbers(arguments, "--count", 1...100_000)?.first
     batches = try Self.numbers(arguments, "--batch", 1...256) ?? [1, 8, 32]
-    let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-    threads = try Self.numbers(arguments, "--threads", 1...256) ?? Array(Set([1, cores])).sorted()
+    threads = try Self.numbers(arguments, "--threads", 1...256) ?? Array(Set([1, Processors.count])).sorted()
     precision = try arguments.precision()
     guard let seconds = Double(arguments["--seconds"] ?? "0.5"), seconds > 0, seconds <= 60 else {
       throw .usage("--seconds takes a number above 0 and at most 60")

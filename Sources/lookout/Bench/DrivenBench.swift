@@ -41,7 +41,7 @@ struct DrivenBench {
     guard precision != .bf16 || !isLibrary else {
       throw .usage("--engine openblas multiplies in fp32, which --precision bf16 contradicts")
     }
-    let lanes = PictureModel.lanes()
+    let lanes = LaneGroup.processors()
     let products = isLibrary ? EngineOptions.Products.openBLAS : .automatic
     var bench = DrivenBench(
       path: path, products: products, precision: precision,
@@ -100,8 +100,7 @@ struct DrivenBench {
         return Setup(batch: batch, runners: runners)
       case "lanes":
         guard let network = network as? CompiledNetwork else { break }
-        let pool = LanePool(count: threads, name: "lane")
-        let lanes = LaneGroup(count: threads, run: pool.run, synchronize: pool.synchronize)
+        let lanes = LaneGroup(LanePool(count: threads, name: "lane"))
         let runner = BatchRunner(
           try InferencePlan(network: network, batchCapacity: batch, lanes: lanes),
           BatchImages(network.inputShape, count: batch))
