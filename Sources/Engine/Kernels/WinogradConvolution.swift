@@ -46,7 +46,7 @@ struct WinogradConvolution: StepKernel {
 
   /// How many tiles should pass at a time: more where the weights are too many to be fetched often, or OpenBLAS packs them
   /// each time.
-  private var usualBlock: Int { products[0].isLibrary || depth * columns > 128 * 128 ? 144 : 48 }
+  private var usualBlock: Int { products[0].isLibrary || depth * columns > 128 * 128 ? 96 : 48 }
   private var largestBlock: Int { usualBlock + usualBlock / 8 }
 
   /// Tiles that pass at a time, all blocks about as large: the products of the few that would be left are slow.
@@ -69,7 +69,9 @@ struct WinogradConvolution: StepKernel {
 
   /// Room for any block: one of fewer tiles takes more channels at a time, and may need more.
   func scratchFloats(batch: Int, lanes: Int) -> Int {
-    let tiles = min(largestBlock, batch * tilesAcross * tilesDown)
+    let perImage = tilesAcross * tilesDown
+    let largest = lanes > 1 ? largestBlock : (1...batch).map { blockTiles(of: $0 * perImage) }.max() ?? 0
+    let tiles = min(largest, batch * perImage)
     let most = (1...max(1, tiles)).map { stride($0, depth) + stride($0, partColumns(tiles: $0)) }
     return products.count * (most.max() ?? 0)
   }

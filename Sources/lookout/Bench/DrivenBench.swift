@@ -45,7 +45,7 @@ struct DrivenBench {
     let products = isLibrary ? EngineOptions.Products.openBLAS : .automatic
     var bench = DrivenBench(
       path: path, products: products, precision: precision,
-      network: try load(path, products, precision, batch: 8, lanes), lanes: lanes)
+      network: try load(path, products, precision, batch: 1, lanes), lanes: lanes)
     while let line = readLine() {
       print(try bench.obey(line))
       // Who waits for the answer reads from a pipe.
