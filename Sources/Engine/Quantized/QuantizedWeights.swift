@@ -27,11 +27,13 @@ enum QuantizedLayer {
     if case .convolution(let c) = self { c.groups == c.inChannels && c.outChannels == c.inChannels } else { false }
   }
 
-  /// Whether Winograd's algorithm can compute it: a dense convolution of 3×3 windows one beside the other.
-  var fitsWinograd: Bool {
-    guard case .convolution(let c) = self else { return false }
+  /// Whether Winograd's algorithm suits it: a dense convolution of 3×3 windows one beside the other, of whose results the
+  /// tiles of 2×2 have no more than a quarter too many.
+  func fitsWinograd(on input: Shape) -> Bool {
+    guard case .convolution(let c) = self, let y = window?.output(of: input) else { return false }
     return c.kernel == Extent2D(3) && c.stride == Extent2D(1) && c.dilation == Extent2D(1) && c.groups == 1
       && (16...Int(ckernels_int8_winograd_channels)).contains(c.inChannels) && c.outChannels >= 16
+      && 4 * ((y.h + 1) / 2 * ((y.w + 1) / 2)) * 4 <= 5 * y.h * y.w
   }
 
   /// Taps and channels of one sum.
