@@ -8,6 +8,10 @@ package protocol TensorSource {
   /// - Throws: `EngineError.tensor` if there is no such tensor or its type cannot be widened.
   func floats(ofTensor name: String) throws(EngineError) -> [Float]
 
+  /// The numbers of a tensor of signed bytes as they are stored, what each stands for left aside; nil if it is none, or the
+  /// source stores no bytes.
+  func signedBytes(ofTensor name: String) -> [Int8]?
+
   /// Whether `floats(ofTensor:rows:)` takes no more memory than the rows that it gives.
   var readsRows: Bool { get }
 
@@ -28,6 +32,8 @@ package protocol TensorSource {
 }
 
 extension TensorSource {
+  package func signedBytes(ofTensor name: String) -> [Int8]? { nil }
+
   package var readsRows: Bool { false }
 
   package func floatsAtOnce(ofTensor name: String) -> Int? { nil }

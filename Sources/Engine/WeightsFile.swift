@@ -139,6 +139,12 @@ package final class WeightsFile: TensorSource, Sendable {
     return floats
   }
 
+  package func signedBytes(ofTensor name: String) -> [Int8]? {
+    guard let entry = table[name], entry.type == .i8 else { return nil }
+    defer { bytes.release(entry.range) }
+    return bytes.withBytes { [Int8](UnsafeRawBufferPointer(rebasing: $0[entry.range]).bindMemory(to: Int8.self)) }
+  }
+
   package var readsRows: Bool { true }
 
   package func floats(ofTensor name: String, rows: Range<Int>) throws(EngineError) -> [Float] {

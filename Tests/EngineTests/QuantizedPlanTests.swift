@@ -94,6 +94,47 @@ struct QuantizedPlanTests {
       answers(try QuantizedPlan(network: network, batchCapacity: 64), images) == images.map { answers(alone, [$0])[0] })
   }
 
+  /// A 1×1 convolution's weights in bytes, and what they stand for.
+  private struct Stored: TensorSource {
+    let bytes: [Int8]
+    let scales: [Float] = [0.02, 0.003]
+    let inputs: [Float]
+    let lendsBytes: Bool
+
+    func extents(ofTensor name: String) -> [Int]? {
+      ["n0.weight": [2, 3, 1, 1], "n0.bias": [2], "n0.weight_scale": [2], "n0.weight_input_scale": [3]][name]
+    }
+
+    func floats(ofTensor name: String) throws(EngineError) -> [Float] {
+      switch name {
+      case "n0.weight": bytes.indices.map { Float(bytes[$0]) * scales[$0 / 3] / inputs[$0 % 3] }
+      case "n0.bias": [1, -1]
+      case "n0.weight_scale": scales
+      case "n0.weight_input_scale": inputs
+      default: throw .tensor(name: name, reason: "it is missing")
+      }
+    }
+
+    func signedBytes(ofTensor name: String) -> [Int8]? { lendsBytes && name == "n0.weight" ? bytes : nil }
+  }
+
+  /// Bytes are taken as they are only if they were made for the input's scales; -128, which no rounding gives, is not.
+  @Test(arguments: [[0.5, 0.25, 0.125], [1, 0.5, 0.25]] as [[Float]])
+  func takesStoredBytes(_ made: [Float]) throws {
+    let graph = AwkwardGraph("", Shape(c: 3, h: 2, w: 2), AwkwardGraph.conv(3, 2, 1)).graph
+    let input = [0.5, 0.25, 0.125].map { ByteScale(scale: $0, zeroPoint: 128) }
+    var generator = Seeded(seed: 3)
+    let image = generator.floats(12, in: -10...10)
+    let given = try [true, false].map { lends in
+      let weights = Stored(bytes: [127, -128, 5, -1, 0, 90], inputs: made, lendsBytes: lends)
+      let network = try QuantizedNetwork(
+        graph: graph, weights: weights, quantization: Quantization(input: input, values: [:]))
+      return answers(try QuantizedPlan(network: network, batchCapacity: 1), [image])[0]
+    }
+    #expect(given[0] == given[1])
+    #expect(Set(given[0]).count == 8)
+  }
+
   @Test func namesAValueWithoutScale() throws {
     let graph = AwkwardGraph(
       "", Shape(c: 3, h: 5, w: 5), AwkwardGraph.conv(3, 4, 1), .activation(.relu), AwkwardGraph.conv(4, 2, 1)

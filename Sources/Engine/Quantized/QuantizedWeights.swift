@@ -71,24 +71,26 @@ struct QuantizedWeights {
   init(
     _ layer: QuantizedLayer, node: String, source: some TensorSource, input: Shape, channels: [ByteScale]
   ) throws(EngineError) {
-    let weights = try source.floats(ofTensor: "\(node).weight")
     let bias =
       layer.hasBias ? try source.floats(ofTensor: "\(node).bias") : [Float](repeating: 0, count: layer.outChannels)
     let columns = layer.outChannels / layer.groups
     let (taps, inGroup) = layer.row(of: input)
     let count = inGroup * taps
-    guard weights.count == layer.outChannels * count, bias.count == layer.outChannels else {
-      throw .tensor(name: "\(node).weight", reason: "it does not fit the layer")
+    guard bias.count == layer.outChannels else {
+      throw .tensor(name: "\(node).bias", reason: "it does not fit the layer")
     }
     guard taps * ((inGroup + 3) / 4 * 4) <= 1 << 16 else {
       throw .graph(node: node, reason: "a sum of \(count) products of bytes may pass 32 bits; keep this model in fp32")
     }
-    let stored = "\(node).weight_scale"
-    let isStored = source.extents(ofTensor: stored) == [layer.outChannels]
-    let signed = SignedBytes(
-      weights, rows: layer.outChannels, scales: isStored ? try source.floats(ofTensor: stored) : nil,
-      groups: layer.groups
-    ) { group in (0..<count).map { channels[group * inGroup + $0 / taps].scale } }
+    let (name, total) = ("\(node).weight", layer.outChannels * count)
+    let signed: SignedBytes
+    if let stored = try Self.stored(of: name, source: source, rows: layer.outChannels, total: total, channels) {
+      signed = stored
+    } else {
+      signed = try Self.rounded(
+        of: name, source: source, rows: layer.outChannels, total: total, groups: layer.groups
+      ) { group in (0..<count).map { channels[group * inGroup + $0 / taps].scale } }
+    }
     rounded = signed.bytes
     scales = signed.scales
     biases = signed.bytes.withUnsafeBufferPointer { bytes in
@@ -102,6 +104,30 @@ struct QuantizedWeights {
     columnCount = columns
     self.taps = taps
     self.inGroup = inGroup
+  }
+
+  /// Weights that the source has in bytes for an input of these very scales; nil if it has not.
+  private static func stored(
+    of name: String, source: some TensorSource, rows: Int, total: Int, _ channels: [ByteScale]
+  ) throws(EngineError) -> SignedBytes? {
+    let (scales, inputs) = ("\(name)_scale", "\(name)_input_scale")
+    guard source.extents(ofTensor: scales) == [rows], source.extents(ofTensor: inputs) == [channels.count],
+      try source.floats(ofTensor: inputs) == channels.map(\.scale), let bytes = source.signedBytes(ofTensor: name),
+      bytes.count == total
+    else { return nil }
+    return SignedBytes(bytes: bytes, scales: try source.floats(ofTensor: scales))
+  }
+
+  /// Weights rounded to bytes, with stored scales if there are.
+  private static func rounded(
+    of name: String, source: some TensorSource, rows: Int, total: Int, groups: Int,
+    factors: (_ group: Int) -> [Float]
+  ) throws(EngineError) -> SignedBytes {
+    let weights = try source.floats(ofTensor: name)
+    guard weights.count == total else { throw .tensor(name: name, reason: "it does not fit the layer") }
+    let isStored = source.extents(ofTensor: "\(name)_scale") == [rows]
+    let scales = isStored ? try source.floats(ofTensor: "\(name)_scale") : nil
+    return SignedBytes(weights, rows: rows, scales: scales, groups: groups, factors: factors)
   }
 
   /// What the zero points of a row's channels add to its sum.

@@ -6,6 +6,12 @@ package struct SignedBytes {
   package let bytes: [Int8]
   package let scales: [Float]
 
+  /// Bytes of an earlier rounding; −128, which no rounding gives, becomes −127.
+  init(bytes: [Int8], scales: [Float]) {
+    self.bytes = bytes.map { max(-127, $0) }
+    self.scales = scales
+  }
+
   /// Rounds to the nearest; what is no number becomes 0.
   ///
   /// - Parameters:
