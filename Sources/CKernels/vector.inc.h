@@ -23,7 +23,7 @@ INLINE vec clamp(vec x, float low, float high) {
 
 INLINE vec magnitude(vec x) { return (vec)((ivec)x & 0x7FFFFFFF); }
 
-/* e^x for x in -87...88: a root of 2, a power of 2, and a polynomial for the rest. */
+/* e^x for x in -87...88: a power of 2 and a polynomial for the rest, between them where a table is at hand a root of 2. */
 #if WIDTH == 16
 /* 2^(i/16) */
 static const float roots[16] = {

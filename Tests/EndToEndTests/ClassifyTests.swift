@@ -54,6 +54,26 @@ struct ClassifyTests {
     #expect(Results(of: daemon).csv == ["same.jpg"])
   }
 
+  @Test func aPictureThatComesAloneIsComputedByAllWorkers() throws {
+    let daemon = DaemonProcess()
+    daemon.start()
+    #expect(daemon.waitForNotice("READY=1"), "\(daemon.log)")
+    let file = "\(DaemonProcess.repository)/examples/photos/cat.jpg"
+    let photo = try #require(Files.read(file))
+    var answers: Set<Substring> = []
+    // So often that what the other worker took of it shows in ticks of 10 ms.
+    for _ in 0..<40 {
+      let answer = try #require(daemon.post("/v1/classify", photo)).text
+      answers.insert(answer[(answer.firstRange(of: "\"predictions\"")?.lowerBound ?? answer.startIndex)...])
+    }
+    let model = "\(DaemonProcess.repository)/models/default.swiftweights"
+    let tool = Ran("\(DaemonProcess.products)/lookout", ["classify", "--json", "--model", model, file], in: Scratch())
+    #expect(answers.count == 1 && Self.labels(String(answers.first ?? "")) == Self.labels(tool.output), "\(answers)")
+    #expect(daemon.ticks(ofThread: "lane-1") ?? 0 > 0)
+    daemon.signal(SIGTERM)
+    #expect(daemon.waitForExit() == 0)
+  }
+
   @Test func sharesTheEngineWithTheFolders() {
     let daemon = DaemonProcess()
     daemon.start()

@@ -101,6 +101,17 @@ final class DaemonProcess {
       environment: ["NOTIFY_SOCKET=\(scratch("notify"))", "PATH=/usr/bin:/bin"] + added, log: scratch("log"))
   }
 
+  /// What a thread of this name has taken of the processors, in the kernel's ticks (proc(5)); nil if there is none.
+  func ticks(ofThread name: String) -> Int? {
+    for thread in Files.names(in: "/proc/\(process)/task") {
+      let status = Files.text("/proc/\(process)/task/\(thread)/stat")
+      guard let end = status.lastIndex(of: ")"), status[..<end].hasSuffix("(\(name)") else { continue }
+      let fields = status[end...].split(separator: " ").dropFirst()
+      return fields.dropFirst(11).prefix(2).reduce(0) { $0 + (Int($1) ?? 0) }
+    }
+    return nil
+  }
+
   /// Waits for a notification with this text, as systemd would; false after `seconds`.
   ///
   /// Those before it are forgotten.

@@ -5,7 +5,8 @@ import Testing
 @Suite(.timeLimit(.minutes(15)))
 struct MemoryPlanTests {
   private static let model = MemoryPlan.Model(
-    name: "m", weightBytes: 20 << 20, slots: 20, floatsPerSlot: 150_528, workspaceBytes: 30 << 20)
+    name: "m", weightBytes: 20 << 20, slots: 20, floatsPerSlot: 150_528, workspaceBytes: 26 << 20,
+    jointWorkspaceBytes: 8 << 20)
 
   private static func plan(limit: Int) throws(ServiceError) -> MemoryPlan {
     try MemoryPlan(models: [model], workers: 2, limit: limit)
@@ -16,7 +17,7 @@ struct MemoryPlanTests {
     let standard = ImageLimits.standard
     let perDecode = standard.maxPixels * 4 + standard.maxCoefficientBytes
     #expect(plan.decodes == 2 && plan.limits == standard && plan.concession() == nil)
-    #expect(plan.fixedBytes == (20 << 20) + 20 * 150_528 * 4 + 2 * (30 << 20))
+    #expect(plan.fixedBytes == (20 << 20) + 20 * 150_528 * 4 + 2 * (26 << 20) + (8 << 20))
     #expect(plan.totalBytes == plan.fixedBytes + 2 * standard.maxFileBytes + 2 * perDecode)
     #expect(plan.line.contains("100 megapixels"))
   }

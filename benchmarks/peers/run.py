@@ -6,8 +6,9 @@
 
 For each network every engine first runs at each of its settings, batches of 1, 8 and 32 and the ways to use it, for three
 short windows of which the best counts; its best setting is then compared. Each pair of windows measures Lookout, then the
-peer (A B A B …); the ratio is taken pair by pair and its median counts. Before and after each window the machine's matrix
-products are timed; a pair in which they differ by more than a third is dropped, and too many of those are an error.
+peer (A B A B …); the ratio is taken pair by pair and its median counts. Behind each window there is a pause, as ONNX Runtime's
+threads spin for 60 ms after their last batch. Before and after each window the machine's matrix products are timed; a pair in
+which they differ by more than a third is dropped, and too many of those are an error.
 
 Answers are to the same tensors of the photos. In floats Lookout's must have a cosine of 0.9999 to the peer's on each
 photo; in bytes and in bf16 the cosine of each to ONNX Runtime's floats is written down, the median of 64 photos. bf16 takes the networks in floats
@@ -32,6 +33,7 @@ from engines import SUFFIXES, Engine, cosines
 PEERS = {
     "fp32": ("onnxruntime", "openvino", "mnn", "ncnn", "pytorch"), "int8": ("onnxruntime", "openvino"),
     "bf16": ("openvino",)}
+PAUSE_SECONDS = 0.1
 
 
 def products(side=512):
@@ -43,6 +45,13 @@ def products(side=512):
         a @ a
         best = max(best, 2 * side ** 3 / (time.perf_counter() - begun) / 1e9)
     return best
+
+
+def rested(engine, seconds):
+    """Images a second of one window, and a pause in which the engine's threads come to rest."""
+    rate = engine.rate(seconds)
+    time.sleep(PAUSE_SECONDS)
+    return rate
 
 
 def best_setting(engine, words):
@@ -82,9 +91,9 @@ def compare(words, name, precision, lookout, reference, photos, peer_name):
         pairs = []
         for _ in range(words.pairs):
             speeds = [products()]
-            a = lookout.rate(words.seconds)
+            a = rested(lookout, words.seconds)
             speeds.append(products())
-            b = peer.rate(words.seconds)
+            b = rested(peer, words.seconds)
             speeds.append(products())
             pairs.append((a, b, min(speeds) / max(speeds)))
         kept = [(a, b) for a, b, steady in pairs if steady > 2 / 3]

@@ -24,6 +24,8 @@ package final class LoadedModel: Sendable {
   package let weightBytes: Int
   /// Of one replica's plan, in bytes.
   package let workspaceBytes: Int
+  /// Of the plan on which all workers compute a picture that comes alone, in bytes; 0 if none is worth while.
+  package let jointWorkspaceBytes: Int
   /// How long the network took here for its first image, in nanoseconds.
   package let imageNanoseconds: Int64
   /// What its batches cost.
@@ -31,12 +33,13 @@ package final class LoadedModel: Sendable {
 
   /// Opens, validates and compiles a weights file, and proves it on its canary.
   ///
-  /// `slotCount`: how many decoded pictures may be in memory at once. `loaders`: how many threads make the network ready.
+  /// `slotCount`: how many decoded pictures may be in memory at once. `workers`: how many threads make the network ready,
+  /// and compute with it later.
   /// `measured`: what this machine knows of algorithms.
   ///
   /// - Throws: `ServiceError.model` naming the file and what is wrong; nothing else is changed by a bad file.
   package init(
-    settings: ModelSettings, slotCount: Int, loaders: Int = 1, measured: [String: ConvolutionAlgorithm] = [:]
+    settings: ModelSettings, slotCount: Int, workers: Int = 1, measured: [String: ConvolutionAlgorithm] = [:]
   ) throws(ServiceError) {
     var place = settings.file
     do {
@@ -44,11 +47,12 @@ package final class LoadedModel: Sendable {
       let snapshot = try FileSnapshot(of: Path(settings.file))
       place = snapshot.path
       identity = snapshot.status.identity
-      let pool = LanePool(count: loaders, name: "load")
+      let pool = LanePool(count: workers, name: "load")
+      let lanes = LaneGroup(pool)
       let weights: WeightsFile
       (weights, network) = try WeightsFile.load(
         path: snapshot.path, precision: settings.precision, options: settings.engineOptions(measured: measured),
-        lanes: LaneGroup(count: pool.count, run: pool.run, synchronize: pool.synchronize))
+        lanes: lanes)
       weightBytes = network.weightBytes
       preprocessing = try Preprocessing(json: weights.preprocessingJSON)
       labels = weights.labels
@@ -63,6 +67,8 @@ package final class LoadedModel: Sendable {
       let start = Clock.monotonicNanoseconds()
       let answers = plan.answers(toSeed: weights.canary?.seed ?? 1)
       imageNanoseconds = Clock.monotonicNanoseconds() - start
+      let isShared = workers > 1 && network is CompiledNetwork && imageNanoseconds > Self.worthSharingNanoseconds
+      jointWorkspaceBytes = isShared ? try network.plan(batchCapacity: 1, lanes: lanes).workspaceBytes : 0
       if let reason = weights.canary?.discrepancy(in: answers, rounding: network.canaryRounding) {
         guard network.canaryRounding > 0 else { throw EngineError.unsound(reason: reason) }
         // A quantized network's canary was computed in bytes.
@@ -82,7 +88,18 @@ package final class LoadedModel: Sendable {
   }
 }
 
+extension LaneGroup {
+  /// The pool's threads.
+  init(_ pool: LanePool) { self.init(count: pool.count, run: pool.run, synchronize: pool.synchronize) }
+}
+
 extension LoadedModel {
+  /// A network that takes less is done before other threads are awake.
+  private static let worthSharingNanoseconds: Int64 = 2_000_000
+
+  /// Whether all workers compute a picture that comes alone.
+  var isShared: Bool { jointWorkspaceBytes > 0 }
+
   /// The convolutions of a network in floats that several algorithms may compute.
   var problems: [ConvolutionProblem] { (network as? CompiledNetwork)?.problems ?? [] }
 
@@ -101,6 +118,6 @@ extension LoadedModel {
   var cost: MemoryPlan.Model {
     MemoryPlan.Model(
       name: name, weightBytes: weightBytes, slots: slots.count, floatsPerSlot: network.inputShape.countPerImage,
-      workspaceBytes: workspaceBytes)
+      workspaceBytes: workspaceBytes, jointWorkspaceBytes: jointWorkspaceBytes)
   }
 }

@@ -18,6 +18,10 @@ final class Classifier: Sendable {
     let tally: Tally
     /// Called after each durable commit: there is work for sinks, and for the disposer if some outcome is for no sink.
     let committed: @Sendable (_ someLeaveAtOnce: Bool) -> Void
+    /// For pictures that come alone; nil if there is one worker.
+    let joint: JointBench?
+    /// Whether no picture waits to be decoded.
+    let isQuiet: @Sendable () -> Bool
     /// Whether the time to drain is over.
     let isAborted: @Sendable () -> Bool
   }
@@ -43,41 +47,6 @@ final class Classifier: Sendable {
       answer(batch, on: &bench)
       batch.removeAll(keepingCapacity: true)
       heartbeat.rest()
-    }
-  }
-
-  /// A thread's own tools: a plan and its output for each model in use.
-  private struct Bench {
-    struct Place {
-      /// Kept, so that no later model can be taken for this one.
-      let model: LoadedModel
-      let plan: any NetworkPlan
-      var scores: [Float]
-    }
-
-    var places: [Place] = []
-
-    /// The place of a model, set up when it is met first; places of models that went out of service are cleared then.
-    mutating func place(of model: LoadedModel, shelf: ModelShelf) throws(EngineError) -> Int {
-      if let known = places.firstIndex(where: { $0.model === model }) { return known }
-      places.removeAll { !shelf.holds($0.model) }
-      let capacity = model.settings.maxBatch
-      places.append(
-        Place(
-          model: model, plan: try model.network.plan(batchCapacity: capacity),
-          scores: [Float](repeating: 0, count: capacity * model.network.outputCount)))
-      return places.count - 1
-    }
-
-    /// Runs a place's network; its scores then have a row for each image.
-    mutating func run(_ place: Int, images: [UnsafePointer<Float>]) {
-      let plan = places[place].plan
-      let count = images.count * places[place].model.network.outputCount
-      places[place].scores.withUnsafeMutableBufferPointer { scores in
-        images.withUnsafeBufferPointer { images in
-          plan.run(images: images, output: UnsafeMutableBufferPointer(rebasing: scores[..<count]))
-        }
-      }
     }
   }
 
@@ -112,9 +81,10 @@ final class Classifier: Sendable {
     wiring.tally.batchSizes.add(Int64(batch.count))
     wiring.tally.batches.add()
     let begun = Clock.threadNanoseconds()
-    let outcomes = outcomesOf(batch, on: &bench)
+    let (outcomes, isJoint) = outcomesOf(batch, own: &bench)
     var cost = Clock.threadNanoseconds() - begun
-    defer { note(cost, of: batch) }
+    // What a picture costs all processors together tells nothing of batches.
+    defer { if !isJoint { note(cost, of: batch) } }
     guard !outcomes.isEmpty else { return }
     heartbeat.beat()
     let computed = Clock.monotonicNanoseconds()
@@ -135,6 +105,13 @@ final class Classifier: Sendable {
     let computed = batch.count { if case .tensor = $0.content { true } else { false } }
     guard computed == batch.count, let model = batch.first?.model else { return }
     model.timing.withLock { $0.add(images: computed, nanoseconds: nanoseconds) }
+  }
+
+  /// The outcomes of a batch, computed on the classifier's own bench or, of a picture alone, on the joint one.
+  private func outcomesOf(_ batch: [Decoded], own bench: inout Bench) -> (result: [Outcome], isJoint: Bool) {
+    guard let joint = wiring.joint, let model = batch.first?.model else { return (outcomesOf(batch, on: &bench), false) }
+    let isAlone = batch.count == 1 && model.isShared && wiring.decoded.count == 0 && wiring.isQuiet()
+    return joint.compute(isAlone: isAlone, own: &bench) { outcomesOf(batch, on: &$0) }
   }
 
   /// Computes a batch, gives its slots back, answers those who ask at the socket, and makes the ledger's outcomes of the

@@ -100,7 +100,7 @@ package final class Daemon {
         models[settings.name] = model
       } else {
         models[settings.name] = try LoadedModel(
-          settings: settings, slotCount: slots, loaders: configuration.daemon.workers, measured: measured)
+          settings: settings, slotCount: slots, workers: configuration.daemon.workers, measured: measured)
       }
     }
     // Once: not again of those that lacked it before.

@@ -3,7 +3,7 @@ package import Imaging
 /// How much memory a configuration may take at most, and what of it the limit allows: a value.
 ///
 /// The bound is what is held at once: the weights, a slot for each decoded picture, a workspace for each classifier's
-/// plan, one file's bytes for each decoder, and the pixels of as many pictures as may be decoded at the same time.
+/// plan and for the one that all share, one file's bytes for each decoder, and the pixels of as many pictures as may be decoded at the same time.
 /// Requests at the socket bring their own bytes beside it.
 package struct MemoryPlan: Equatable, Sendable {
   /// What a model costs.
@@ -15,13 +15,18 @@ package struct MemoryPlan: Equatable, Sendable {
     package var floatsPerSlot: Int
     /// Of one classifier's plan.
     package var workspaceBytes: Int
+    /// Of the plan on which all classifiers' processors compute one picture; 0 if there is none.
+    package var jointWorkspaceBytes: Int
 
-    package init(name: String, weightBytes: Int, slots: Int, floatsPerSlot: Int, workspaceBytes: Int) {
+    package init(
+      name: String, weightBytes: Int, slots: Int, floatsPerSlot: Int, workspaceBytes: Int, jointWorkspaceBytes: Int
+    ) {
       self.name = name
       self.weightBytes = weightBytes
       self.slots = slots
       self.floatsPerSlot = floatsPerSlot
       self.workspaceBytes = workspaceBytes
+      self.jointWorkspaceBytes = jointWorkspaceBytes
     }
   }
 
@@ -49,6 +54,7 @@ package struct MemoryPlan: Equatable, Sendable {
     limits = standard
     fixedBytes = models.reduce(0) {
       $0 + $1.weightBytes + $1.slots * $1.floatsPerSlot * 4 + workers * $1.workspaceBytes
+        + $1.jointWorkspaceBytes
     }
     guard limit > 0 else { return }
     while decodes > 1, totalBytes > limit { decodes -= 1 }

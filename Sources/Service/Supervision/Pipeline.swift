@@ -95,6 +95,7 @@ final class Pipeline: Sendable {
       ledger: ground.ledger, recorder: ground.recorder, watchers: watchers, tally: ground.tally)
     decoders = (0..<workers).map { Decoder(index: $0, slot: $0, wiring: decoding) }
     reserves = (workers..<workers * 2).map { Decoder(index: $0, slot: $0, wiring: decoding) }
+    let joint = workers > 1 ? JointBench(lanes: workers, shelf: ground.shelf) : nil
     let classifying = Classifier.Wiring(
       watches: configuration.watches, decoded: decoded, shelf: ground.shelf, ledger: ground.ledger,
       recorder: ground.recorder, tally: ground.tally,
@@ -102,7 +103,7 @@ final class Pipeline: Sendable {
         for sink in sinks { sink.ring() }
         if someLeaveAtOnce { disposer.ring() }
       },
-      isAborted: { aborted.isSet })
+      joint: joint, isQuiet: { [candidates] in candidates.count == 0 }, isAborted: { aborted.isSet })
     let batch = configuration.maxBatch
     classifiers = (0..<workers).map { index in
       let first = workers * 2 + index * batch
