@@ -4,8 +4,8 @@
            [--batch best|1|8|32] [--lookout-form best|replicas|lanes] [--lookout-engine auto|openblas] [--threads 2]
            [--pairs 5] [--seconds 0.7] [--results benchmarks/results/peers.json] [NAME…]
 
-For each network every engine first runs at each of its settings, batches of 1, 8 and 32 and the ways to use it, for three
-short windows of which the best counts; its best setting is then compared. Each pair of windows measures Lookout, then the
+For each network every engine first runs at each of its settings, batches of 1, 8 and 32 and the ways to use it, for five
+windows of which the median counts; its best setting is then compared. Each pair of windows measures Lookout, then the
 peer (A B A B …); the ratio is taken pair by pair and its median counts. Behind each window there is a pause, as ONNX Runtime's
 threads spin for 60 ms after their last batch. Before and after each window the machine's matrix products are timed; a pair in
 which they differ by more than a third is dropped, and too many of those are an error.
@@ -65,7 +65,7 @@ def best_setting(engine, words):
     rates = {}
     for batch, form in settings:
         engine.setup(batch, words.threads, form)
-        rates[batch, form] = max(engine.rate(words.seconds / 2) for _ in range(3))
+        rates[batch, form] = statistics.median(engine.rate(words.seconds) for _ in range(5))
     batch, form = max(rates, key=rates.get)
     engine.setup(batch, words.threads, form)
     return batch, form
