@@ -54,9 +54,9 @@ package final class InferencePlan {
       throw .graph(node: "", reason: "the activations of \(batchCapacity) images pass 16 GiB; use a smaller batch")
     }
     arena = FloatMemory(count: layout.count)
+    scratch = FloatMemory(count: allScratch)
     taken = .allocate(capacity: 2)
     for turn in 0..<2 { (taken + turn).initialize(to: Atomic(0)) }
-    scratch = FloatMemory(count: allScratch)
     views = .allocate(capacity: network.values.count)
     laneViews = .allocate(capacity: network.values.count * lanes.count)
     for value in network.values.indices {

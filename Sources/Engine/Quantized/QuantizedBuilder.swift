@@ -289,7 +289,9 @@ struct QuantizedBuilder<Source: TensorSource> {
     let kernel: QuantizedStep.Kernel
     if isDepthwise, let window = layer.window {
       kernel = .depthwise(window, weights: pack(packed.lanes(kernels, kernel: window.kernel)), results: results)
-    } else if layer.fitsWinograd(on: values[input].shape), let window = layer.window, let packing = kernels.table.pointee.pack_winograd {
+    } else if layer.fitsWinograd(on: values[input].shape), let window = layer.window,
+      let packing = kernels.table.pointee.pack_winograd
+    {
       kernel = .winograd(window, weights: pack(packed.frequencies(packing)), results: results)
     } else {
       kernel = .product(

@@ -109,7 +109,9 @@ final class Classifier: Sendable {
 
   /// The outcomes of a batch, computed on the classifier's own bench or, of a picture alone, on the joint one.
   private func outcomesOf(_ batch: [Decoded], own bench: inout Bench) -> (result: [Outcome], isJoint: Bool) {
-    guard let joint = wiring.joint, let model = batch.first?.model else { return (outcomesOf(batch, on: &bench), false) }
+    guard let joint = wiring.joint, let model = batch.first?.model else {
+      return (outcomesOf(batch, on: &bench), false)
+    }
     let isAlone = batch.count == 1 && model.isShared && wiring.decoded.count == 0 && wiring.isQuiet()
     return joint.compute(isAlone: isAlone, own: &bench) { outcomesOf(batch, on: &$0) }
   }
