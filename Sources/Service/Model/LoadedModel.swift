@@ -34,8 +34,7 @@ package final class LoadedModel: Sendable {
   /// Opens, validates and compiles a weights file, and proves it on its canary.
   ///
   /// `slotCount`: how many decoded pictures may be in memory at once. `workers`: how many threads make the network ready,
-  /// and compute with it later.
-  /// `measured`: what this machine knows of algorithms.
+  /// and compute a picture together that comes alone. `measured`: what this machine knows of algorithms.
   ///
   /// - Throws: `ServiceError.model` naming the file and what is wrong; nothing else is changed by a bad file.
   package init(

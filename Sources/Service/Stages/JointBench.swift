@@ -4,7 +4,7 @@ internal import Synchronization
 
 /// A bench on which all processors compute one picture together, so that one which comes alone is answered sooner.
 ///
-/// Whoever begins while no classifier computes has it until he is done. Where pictures come close together each classifier
+/// A classifier that begins while no other computes has it until it is done. Where pictures come close together each classifier
 /// keeps to its own bench: a batch for each processor answers more of them a second than one batch for all.
 ///
 /// `@unchecked`: the count of those who compute is the lock of the bench.

@@ -3,8 +3,8 @@ package import Imaging
 /// How much memory a configuration may take at most, and what of it the limit allows: a value.
 ///
 /// The bound is what is held at once: the weights, a slot for each decoded picture, a workspace for each classifier's
-/// plan and for the one that all share, one file's bytes for each decoder, and the pixels of as many pictures as may be decoded at the same time.
-/// Requests at the socket bring their own bytes beside it.
+/// plan and for the one that all share, one file's bytes for each decoder, and the pixels of as many pictures as may be
+/// decoded at the same time. Requests at the socket bring their own bytes beside it.
 package struct MemoryPlan: Equatable, Sendable {
   /// What a model costs.
   package struct Model: Equatable, Sendable {
@@ -53,8 +53,7 @@ package struct MemoryPlan: Equatable, Sendable {
     decodes = workers
     limits = standard
     fixedBytes = models.reduce(0) {
-      $0 + $1.weightBytes + $1.slots * $1.floatsPerSlot * 4 + workers * $1.workspaceBytes
-        + $1.jointWorkspaceBytes
+      $0 + $1.weightBytes + $1.slots * $1.floatsPerSlot * 4 + workers * $1.workspaceBytes + $1.jointWorkspaceBytes
     }
     guard limit > 0 else { return }
     while decodes > 1, totalBytes > limit { decodes -= 1 }

@@ -79,6 +79,8 @@ struct BenchCommand {
       take(measurement.under((name: "precision", value: precision.rawValue)))
     }
     if wanted.contains("machine") { for threads in threads { take(try compute.machine(threads: threads)) } }
+    // Where few images pass at a time, batches of several sizes are the same problem.
+    var known: Set<String> = []
     for path in models {
       for batch in wanted.contains(where: ["engine", "layers", "algorithms"].contains) ? batches : [] {
         let model = try PictureModel(path: path, precision: precision, expectedBatch: batch)
@@ -86,7 +88,7 @@ struct BenchCommand {
           take(computed: try compute.engine(model, batch: batch, threads: threads))
         }
         for layer in wanted.contains("layers") ? try compute.layers(model, batch: batch) : [] { take(computed: layer) }
-        for algorithm in wanted.contains("algorithms") ? try compute.algorithms(model) : [] {
+        for algorithm in wanted.contains("algorithms") ? try compute.algorithms(model, known: &known) : [] {
           take(computed: algorithm)
         }
       }

@@ -50,13 +50,15 @@ struct ComputeBenches {
   }
 
   /// What each algorithm takes of an image's processor time on one thread, for each convolution where there is a choice.
-  func algorithms(_ model: PictureModel) throws(Failure) -> [Measurement] {
+  ///
+  /// `known`: keys of problems that are measured already; gets those that are measured here.
+  func algorithms(_ model: PictureModel, known: inout Set<String>) throws(Failure) -> [Measurement] {
     guard let network = model.network as? CompiledNetwork else {
       throw .usage(
         "algorithms are measured of networks in floats, and \(model.name) computes in bytes; add --precision fp32")
     }
     var all: [Measurement] = []
-    for problem in network.problems {
+    for problem in network.problems where known.insert(problem.key).inserted {
       let times: [Double]
       do throws(EngineError) {
         times = try problem.times(budget: seconds * 1e6) { Double(Clock.threadNanoseconds()) / 1000 }
