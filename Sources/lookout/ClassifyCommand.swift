@@ -20,10 +20,9 @@ enum ClassifyCommand {
 
     let next = Atomic(0)
     let answers = BoundedQueue<Answered>(capacity: 64)
-    // A picture for each processor, or where they are fewer, all processors for each picture.
-    let isShared = files.count < Processors.count
-    let lanes = isShared ? LaneGroup.processors() : .alone
-    let threads = (0..<(isShared ? 1 : Processors.count)).map { number in
+    // A picture for each processor, or all processors for the only one.
+    let lanes = files.count == 1 ? LaneGroup.processors() : .alone
+    let threads = (0..<min(Processors.count, files.count)).map { number in
       OwnedThread(name: "classify-\(number)") {
         work(files, from: next, to: answers) { () throws(EngineError) in
           try PictureClassifier(model: model, topK: topK, isFullDecode: isFullDecode, lanes: lanes)
