@@ -147,7 +147,7 @@ let package = Package(
     tests("HashingTests", ["Hashing"]),
     tests("PlatformTests", ["Platform"]),
     tests("HTTPServerTests", ["HTTPServer", "Platform"]),
-    tests("ImagingTests", ["Imaging"], exclude: ["Fixtures"]),
+    tests("ImagingTests", ["Imaging", "CImageCodecs"], exclude: ["Fixtures"]),
     tests("EngineTests", ["Engine", "Platform", "CKernels", "CShims"], exclude: ["Fixtures"]),
     tests(
       "TrainingTests", ["Training", "Engine", "ModelZoo", "Imaging", "Platform", "CSQLite"], exclude: ["Fixtures"]),

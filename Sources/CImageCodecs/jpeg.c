@@ -1,6 +1,7 @@
 /* JPEG through the libjpeg API of libjpeg-turbo. Exists because libjpeg leaves by longjmp; see CImageCodecs.h. */
 
 #include "CImageCodecs.h"
+#include "jpeg_entropy.h"
 
 #include <assert.h>
 #include <setjmp.h>
@@ -113,8 +114,8 @@ static void narrow(struct jpeg_decompress_struct *decoder, ic_region *region) {
 }
 
 ic_status ic_jpeg_decode(const uint8_t *bytes, size_t count, uint32_t width, uint32_t height, uint32_t scale,
-                         ic_region *region, size_t memory_limit, int32_t scan_limit, uint8_t *pixels, size_t capacity,
-                         char *error) {
+                         ic_region *region, size_t memory_limit, int32_t scan_limit, ic_jpeg_workspace *workspace,
+                         uint8_t *pixels, size_t capacity, char *error) {
   jpeg_work work;
   memset(&work, 0, sizeof work);
   error[0] = 0;
@@ -168,6 +169,7 @@ ic_status ic_jpeg_decode(const uint8_t *bytes, size_t count, uint32_t width, uin
   JSAMPARRAY four = NULL;
   if (is_cmyk)
     four = decoder->mem->alloc_sarray((j_common_ptr)decoder, JPOOL_IMAGE, (JDIMENSION)(region->width * 4), 1);
+  const int is_ours = workspace != NULL && jpeg_entropy_begin(decoder, workspace);
   if (region->top > 0) jpeg_skip_scanlines(decoder, region->top);
   while (decoder->output_scanline < region->top + region->height) {
     JSAMPROW row = pixels + (size_t)(decoder->output_scanline - region->top) * region->width * 3;
@@ -178,8 +180,13 @@ ic_status ic_jpeg_decode(const uint8_t *bytes, size_t count, uint32_t width, uin
       jpeg_read_scanlines(decoder, &row, 1);
     }
   }
-  /* What follows is read all the same: a file cut below the wanted part is cut. */
-  if (decoder->output_scanline < rows) jpeg_skip_scanlines(decoder, (JDIMENSION)rows - decoder->output_scanline);
+  /* What follows is looked at all the same: a file cut below the wanted part is cut. */
+  if (decoder->output_scanline < rows) {
+    if (!is_ours)
+      jpeg_skip_scanlines(decoder, (JDIMENSION)rows - decoder->output_scanline);
+    else if (!jpeg_entropy_ends(decoder, workspace))
+      source_fill(decoder);
+  }
   jpeg_destroy_decompress(decoder);
   return IC_OK;
 }

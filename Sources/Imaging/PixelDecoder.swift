@@ -30,14 +30,19 @@ package final class PixelDecoder {
   private let buffer = ByteBuffer()
   private let text: UnsafeMutablePointer<CChar>
   private let limits: ImageLimits
+  private let workspace: OpaquePointer?
 
   package init(limits: ImageLimits = .standard) {
     self.limits = limits
+    workspace = ic_jpeg_workspace_make()
     text = .allocate(capacity: Int(IC_ERROR_BYTES))
     text.initialize(repeating: 0, count: Int(IC_ERROR_BYTES))
   }
 
-  deinit { text.deallocate() }
+  deinit {
+    text.deallocate()
+    ic_jpeg_workspace_free(workspace)
+  }
 
   /// Decodes the picture as stored, without turning it upright.
   /// - Parameters:
@@ -75,7 +80,8 @@ package final class PixelDecoder {
       try check(
         ic_jpeg_decode(
           source, bytes.count, UInt32(header.width), UInt32(header.height), UInt32(scale), &region,
-          limits.maxCoefficientBytes, Int32(clamping: limits.maxScans), pixels, buffer.capacity, text), header.format)
+          limits.maxCoefficientBytes, Int32(clamping: limits.maxScans), workspace, pixels, buffer.capacity, text),
+        header.format)
     case .png:
       try check(
         ic_png_decode(

@@ -1,5 +1,6 @@
 import Engine
 import Platform
+import TestSupport
 import Testing
 
 /// Every algorithm on every instruction set that this machine has, against the definition.

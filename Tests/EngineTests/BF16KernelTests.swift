@@ -1,4 +1,5 @@
 import CKernels
+import TestSupport
 import Testing
 
 /// Products of bf16 operands on every instruction set that this machine has them for, against the definition.

@@ -1,5 +1,6 @@
 import Engine
 import Platform
+import TestSupport
 import Testing
 
 /// Networks whose products are of bf16 operands, by the portable kernels where this machine has no others.

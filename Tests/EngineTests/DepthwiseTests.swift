@@ -1,4 +1,5 @@
 import Engine
+import TestSupport
 import Testing
 
 /// Depthwise convolutions with what is computed together with them, over shapes that no block of pixels or rows divides.

@@ -1,5 +1,6 @@
 import Engine
 import Platform
+import TestSupport
 import Testing
 
 /// Lanes take what the others leave, so who computes what differs from run to run.

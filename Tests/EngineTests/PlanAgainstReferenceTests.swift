@@ -1,5 +1,6 @@
 import Engine
 import Platform
+import TestSupport
 import Testing
 
 @Suite("A plan answers what the definition says")

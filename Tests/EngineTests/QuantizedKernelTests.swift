@@ -1,4 +1,5 @@
 import CKernels
+import TestSupport
 import Testing
 
 /// The instruction sets that have kernels on bytes here.

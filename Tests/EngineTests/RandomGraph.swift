@@ -1,4 +1,5 @@
 import Engine
+import TestSupport
 
 /// Small graphs of many branches, so that lives of values overlap in every way.
 enum RandomGraph {

@@ -1,4 +1,5 @@
 import Engine
+import TestSupport
 import Testing
 
 @Suite("Weights rounded with regard to their inputs lose less than each rounded to the nearest")

@@ -1,4 +1,5 @@
 import Engine
+import TestSupport
 import Testing
 
 /// Large tensors are read and packed some rows at a time, and come to the same network.

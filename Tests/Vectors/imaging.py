@@ -35,6 +35,8 @@ alpha.putalpha(Image.fromarray(np.tile(np.linspace(0, 255, 37).astype(np.uint8),
 for s in (0, 1, 2):
     save(base, f"sampling{s}.jpg", quality=90, subsampling=s)
 save(base, "progressive.jpg", quality=90, progressive=True)
+save(base, "restart.jpg", quality=90, restart_marker_blocks=2)
+save(base, "ownCodes.jpg", quality=100, subsampling=0, optimize=True)
 save(base.convert("L"), "grey.jpg", quality=90)
 save(base.convert("CMYK"), "cmyk.jpg", quality=90)
 for o in range(1, 9):

@@ -7,7 +7,8 @@
  * It can go the day both libraries report errors by return value.
  *
  * Beside them stand the loops over pixels that want the processor's widest vectors.
- * All functions are reentrant, keep no state between calls and hand no allocation to the caller.
+ * All functions are reentrant and keep no state between calls but what an ic_jpeg_workspace holds, which is also the
+ * only allocation that a caller gets.
  * The caller learns width and height from the header beforehand, checks them against its limits, and passes them in:
  * a file whose decoder sees other extents is refused before the first pixel is written. */
 
@@ -35,17 +36,28 @@ typedef struct {
 /* How many more columns and rows than asked for ic_jpeg_decode may write, all sides together. */
 enum { IC_JPEG_MARGIN = 64 };
 
+/* What decoding one JPEG picture leaves for the next: the tables of its Huffman codes, 40 KiB. One thread at a time. */
+typedef struct ic_jpeg_workspace ic_jpeg_workspace;
+
+/* A new workspace for ic_jpeg_workspace_free to take back; NULL if there is no memory. */
+ic_jpeg_workspace *_Nullable ic_jpeg_workspace_make(void);
+
+void ic_jpeg_workspace_free(ic_jpeg_workspace *_Nullable workspace);
+
 /* Decodes a part of a JPEG picture to interleaved 8-bit RGB, rows top down without padding.
  *
  * The whole picture would have ceil(width * scale / 8) columns and ceil(height * scale / 8) rows, scale in 1...8; 8 is
  * full size, with the slow integer DCT and fancy upsampling. Of these `region` is wanted; on return it is what was
- * written, the wanted part and some more around it. The rest of the picture is read and checked but not computed.
+ * written, the wanted part and some more around it. Of the rest no sample is computed; a file without an end is refused.
  * CMYK and YCCK count as inverted, as Adobe writes them.
  * `memory_limit` bounds the coefficients that a progressive picture needs, `scan_limit` its scans.
+ * With a `workspace` the Huffman codes of pictures of one sequential scan are read here, without one by libjpeg; the
+ * samples are the same.
  * `error` receives a NUL-terminated text unless IC_OK is returned. */
 ic_status ic_jpeg_decode(const uint8_t *_Nonnull bytes, size_t count, uint32_t width, uint32_t height, uint32_t scale,
                          ic_region *_Nonnull region, size_t memory_limit, int32_t scan_limit,
-                         uint8_t *_Nonnull pixels, size_t capacity, char *_Nonnull error);
+                         ic_jpeg_workspace *_Nullable workspace, uint8_t *_Nonnull pixels, size_t capacity,
+                         char *_Nonnull error);
 
 /* Decodes a PNG picture of any kind to interleaved 8-bit RGB, alpha laid over white, rows top down without padding.
  *
