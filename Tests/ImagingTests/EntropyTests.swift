@@ -59,8 +59,10 @@ import Testing
     return nil
   }
 
-  /// Changes a byte, or puts a marker there. Two bytes of 0xFF in a row are left out: before a stuffed zero they leave
-  /// coefficients of a first attempt in libjpeg's block.
+  /// Changes a byte, or puts a marker there.
+  ///
+  /// Two bytes of 0xFF in a row are left out: before a stuffed zero they leave coefficients of a first attempt in
+  /// libjpeg's block.
   private func damage(_ file: inout [UInt8], from scan: Int, _ generator: inout Seeded) {
     let before = file
     let at = Int.random(in: scan..<file.count - 1, using: &generator)
