@@ -4,8 +4,8 @@
            [--batch best|1|8|32] [--lookout-form best|replicas|lanes] [--lookout-engine auto|openblas] [--threads 2]
            [--pairs 5] [--seconds 0.7] [--results benchmarks/results/peers.json] [NAME…]
 
-For each network every engine first runs at each of its settings, batches of 1, 8 and 32 and the ways to use it, for five
-windows of which the median counts; its best setting is then compared. Each pair of windows measures Lookout, then the
+For each network every engine first runs at each of its settings, batches of 1, 8 and 32 and the ways to use it, a process
+each, for seven windows in turn of which the median counts; its best setting is then compared. Each pair of windows measures Lookout, then the
 peer (A B A B …); the ratio is taken pair by pair and its median counts. Behind each window there is a pause, as ONNX Runtime's
 threads spin for 60 ms after their last batch. Before and after each window the machine's matrix products are timed; a pair in
 which they differ by more than a third is dropped, and too many of those are an error.
@@ -54,33 +54,45 @@ def rested(engine, seconds):
     return rate
 
 
-def best_setting(engine, words):
-    """The setting at which an engine is fastest, of those asked for."""
+def wanted(engine, words):
+    """The settings of an engine, batch and form, that are asked for."""
     settings = engine.settings
     if words.batch != "best":
-        settings = [(batch, form) for batch, form in settings if batch == min(
-            int(words.batch), max(batch for batch, _ in settings))]
+        most = max(batch for batch, _ in settings)
+        settings = [(batch, form) for batch, form in settings if batch == min(int(words.batch), most)]
     if engine.name.startswith("lookout") and words.lookout_form != "best":
         settings = [(batch, form) for batch, form in settings if form == words.lookout_form]
-    rates = {}
-    for batch, form in settings:
-        engine.setup(batch, words.threads, form)
-        rates[batch, form] = statistics.median(engine.rate(words.seconds) for _ in range(5))
-    batch, form = max(rates, key=rates.get)
-    engine.setup(batch, words.threads, form)
-    return batch, form
+    return settings
+
+
+def fastest(engine_name, words, network, precision):
+    """An engine at the setting at which it is fastest, a process for each while they are tried in turn."""
+    engines = []
+    try:
+        engines.append(Engine(engine_name, words.models, network, precision, words.lookout))
+        settings = wanted(engines[0], words)
+        for _ in settings[1:]:
+            engines.append(Engine(engine_name, words.models, network, precision, words.lookout))
+        for engine, (batch, form) in zip(engines, settings):
+            engine.setup(batch, words.threads, form)
+            engine.setting = batch, form
+        rounds = [[rested(engine, words.seconds) for engine in engines] for _ in range(7)]
+        rates = [statistics.median(each) for each in zip(*rounds)]
+        return engines.pop(rates.index(max(rates)))
+    finally:
+        for engine in engines:
+            engine.close()
 
 
 def compare(words, name, precision, lookout, reference, photos, peer_name):
-    peer = Engine(peer_name, words.models, name, precision, words.lookout)
+    peer = fastest(peer_name, words, name, precision)
     try:
-        setting = best_setting(peer, words)
         with tempfile.TemporaryDirectory() as folder:
             theirs = peer.answers(photos, folder)
             ours = lookout.answers(photos, folder)
         row = {"network": name, "precision": precision, "threads": words.threads, "wanted": f"batch {words.batch}", "batch": lookout.setting[0],
                "peer": peer_name, "lookout": lookout.name, "lookout_form": lookout.setting[1],
-               "peer_batch": setting[0], "peer_form": setting[1]}
+               "peer_batch": peer.setting[0], "peer_form": peer.setting[1]}
         if precision == "fp32":
             row["cosine"] = round(min(cosines(ours, theirs)), 6)
             if row["cosine"] < 0.9999:
@@ -148,9 +160,8 @@ def measure(words, name, precision):
             reference = floats.answers(photos, folder)
         floats.close()
     own = "lookout" if words.lookout_engine == "auto" else "lookout-" + words.lookout_engine
-    lookout = Engine(own, words.models, name, precision, words.lookout)
+    lookout = fastest(own, words, name, precision)
     try:
-        lookout.setting = best_setting(lookout, words)
         for peer in words.peers or PEERS[precision]:
             if peer not in PEERS[precision]:
                 continue
