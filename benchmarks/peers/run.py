@@ -5,9 +5,9 @@
            [--pairs 5] [--seconds 0.7] [--results benchmarks/results/peers.json] [NAME…]
 
 For each network every engine first runs at each of its settings, batches of 1, 8 and 32 and the ways to use it, a process
-each, for seven windows in turn of which the median counts; its best setting is then compared. Each pair of windows measures Lookout, then the
-peer (A B A B …); the ratio is taken pair by pair and its median counts. Behind each window there is a pause, as ONNX Runtime's
-threads spin for 60 ms after their last batch. Before and after each window the machine's matrix products are timed; a pair in
+each, for seven windows in turn of which the median counts; its best setting is then compared. Each pair of windows measures
+Lookout, then the peer (A B A B …); the ratio is taken pair by pair and its median counts. Behind each window there is a
+pause, as ONNX Runtime's threads spin for 60 ms after their last batch. Before and after each window the machine's matrix products are timed; a pair in
 which they differ by more than a third is dropped, and too many of those are an error.
 
 Answers are to the same tensors of the photos. In floats Lookout's must have a cosine of 0.9999 to the peer's on each
