@@ -21,6 +21,7 @@ const ckernels_int8_table *ckernels_int8_of(int32_t set) {
 #if defined(__x86_64__)
     case ckernels_avx2: return &int8_avx2_table;
     case ckernels_avx512: return __builtin_cpu_supports("avx512vnni") ? &int8_vnni_table : NULL;
+    case ckernels_amx: return &int8_amx_table;
 #endif
     default: return NULL;
   }

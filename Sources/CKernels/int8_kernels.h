@@ -45,7 +45,7 @@ void int8_each_pixel(
 
 extern const ckernels_int8_table int8_portable_table;
 #if defined(__x86_64__)
-extern const ckernels_int8_table int8_avx2_table, int8_vnni_table;
+extern const ckernels_int8_table int8_avx2_table, int8_vnni_table, int8_amx_table;
 
 size_t int8_avx2_pack_winograd(const int8_t *weights, size_t outputs, size_t channels, int8_t *packed);
 size_t int8_avx2_winograd_scratch(size_t channels);

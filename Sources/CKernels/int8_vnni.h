@@ -34,4 +34,63 @@ VNNI INLINE void activate64(__m512 v[4], const ckernels_int8_epilogue *e) {
 }
 
 VNNI INLINE __m512i low64(const ckernels_int8_epilogue *e) { return _mm512_set1_epi8((char)(uint8_t)e->low); }
+
+/* 32-bit numbers in a vector. */
+enum { words = 16 };
+
+/* Four vectors of results as bytes: of two rows of 32 columns, or of four rows of 16. */
+VNNI INLINE void store_rows(__m512i x, const int halves, const int rows, size_t columns, uint8_t *out, size_t stride) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i y = _mm512_permutexvar_epi32(order, x);
+  if (halves == 2) {
+    const __m256i first = _mm512_castsi512_si256(y), second = _mm512_extracti64x4_epi64(y, 1);
+    if (columns >= 2 * words) {
+      _mm256_storeu_si256((__m256i *)out, first);
+      if (rows > 1) _mm256_storeu_si256((__m256i *)(out + stride), second);
+    } else {
+      const __mmask32 mask = (1u << columns) - 1;
+      _mm256_mask_storeu_epi8(out, mask, first);
+      if (rows > 1) _mm256_mask_storeu_epi8(out + stride, mask, second);
+    }
+    return;
+  }
+  const __m128i four[4] = {
+      _mm512_castsi512_si128(y), _mm512_extracti32x4_epi32(y, 1), _mm512_extracti32x4_epi32(y, 2),
+      _mm512_extracti32x4_epi32(y, 3)};
+  const __mmask16 mask = columns >= words ? 0xFFFF : (__mmask16)((1u << columns) - 1);
+  UNROLL for (int r = 0; r < 4; r++) {
+    if (r >= rows) continue;
+    if (columns >= words) _mm_storeu_si128((__m128i *)(out + (size_t)r * stride), four[r]);
+    else _mm_mask_storeu_epi8(out + (size_t)r * stride, mask, four[r]);
+  }
+}
+
+/* Bytes of the sums of up to 4 / `halves` rows by one or two vectors of columns, of which `columns` are meant or more; the
+   first result stands at `at`. There is no activation. */
+VNNI INLINE void finish_rows(
+    const __m512i *sum, const int halves, const int rows, size_t columns, const ckernels_int8_epilogue *e,
+    ckernels_int8_output o, size_t at) {
+  __m512i x[4];
+  UNROLL for (int i = 0; i < 4; i++) {
+    if (i / halves >= rows) {
+      x[i] = x[0];
+      continue;
+    }
+    const int h = i % halves;
+    __m512 v = value16(sum[i], e->scale + words * h, e->bias + words * h);
+    if (e->residual) {
+      const uint8_t *other = e->residual + at + (size_t)(i / halves) * o.stride + words * h;
+      v = _mm512_fmadd_ps(
+          _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)other))),
+          _mm512_loadu_ps(e->residual_scale + words * h), v);
+    }
+    x[i] = quanta16(v, _mm512_set1_ps(e->high));
+  }
+  store_rows(bytes64(x[0], x[1], x[2], x[3], low64(e)), halves, rows, columns, o.bytes + at, o.stride);
+}
+
+/* What `finish_rows` does for activations and floats, of any number of rows of sums. */
+void int8_vnni_finish_otherwise(
+    const int32_t *sums, size_t rows, size_t halves, size_t columns, const ckernels_int8_epilogue *e,
+    ckernels_int8_output o, size_t at);
 #endif

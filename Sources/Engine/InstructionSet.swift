@@ -8,6 +8,8 @@ package enum InstructionSet: String, Sendable, CaseIterable {
   case avx2
   /// x86-64-v4.
   case avx512
+  /// The same with tiles of bytes and of bf16 (Sapphire Rapids and newer); floats are AVX-512's.
+  case amx
 
   /// Those that this processor has, the best last.
   package static let available = allCases.filter { ckernels_of($0.code) != nil }
@@ -25,6 +27,7 @@ package enum InstructionSet: String, Sendable, CaseIterable {
     case .portable: 0
     case .avx2: 1
     case .avx512: 2
+    case .amx: 3
     }
   }
 

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The instruction sets that have kernels on bytes here.
-private let sets = (0...2).filter { ckernels_int8_of(Int32($0)) != nil }
+private let sets = (0...3).filter { ckernels_int8_of(Int32($0)) != nil }
 
 private func table(_ set: Int) throws -> ckernels_int8_table { try #require(ckernels_int8_of(Int32(set))).pointee }
 
@@ -99,7 +99,7 @@ struct QuantizedKernelTests {
     return bytes
   }
 
-  @Test(arguments: sets, [1, 5, 12, 13, 31])
+  @Test(arguments: sets, [1, 5, 12, 13, 31, 49])
   func multipliesAsDefined(_ set: Int, _ rows: Int) throws {
     let kernels = try table(set)
     var generator = Seeded(seed: UInt64(rows))
@@ -246,6 +246,7 @@ struct QuantizedKernelTests {
     var length = 16
     var outputs = 40
     var images = 3
+    var activation: Int32 = 0
   }
 
   @Test(arguments: [
@@ -258,6 +259,15 @@ struct QuantizedKernelTests {
     Sliding(height: 40, width: 30, stride: 128, length: 128, images: 5),
     Sliding(height: 70, width: 50, step: 2, stride: 256, length: 256, outputs: 9, images: 2),
     Sliding(height: 3, width: 2000, stride: 256, length: 256, outputs: 8, images: 1),
+    // Lines of fewer and of more than a tile has rows.
+    Sliding(height: 7, width: 7, stride: 64, length: 64, outputs: 72, images: 5),
+    Sliding(height: 7, width: 7, stride: 64, length: 64, outputs: 40, activation: Int32(ckernels_silu)),
+    Sliding(height: 1, width: 7, stride: 96, length: 96), Sliding(height: 8, width: 3, stride: 144, length: 144),
+    Sliding(height: 4, width: 35, stride: 40, length: 40, activation: Int32(ckernels_hard_swish)),
+    Sliding(height: 5, width: 64, stride: 80, length: 80, outputs: 12), Sliding(height: 6, width: 47, pad: 0, outputs: 48),
+    Sliding(height: 8, width: 8, step: 2, stride: 64, length: 64, outputs: 100),
+    // Weights that many windows pass at a time.
+    Sliding(height: 8, width: 7, stride: 512, length: 512, outputs: 240, images: 2),
   ])
   fileprivate func windowsAreReadWhereTheyLie(_ s: Sliding) throws {
     for set in sets {
@@ -280,7 +290,7 @@ struct QuantizedKernelTests {
         dilation_h: s.dilation, dilation_w: s.dilation, top: s.pad, left: s.pad, outside: outside.bytes)
       let (given, wanted) = (Bytes(count: s.images * area * outStride), Bytes(count: s.images * area * outStride))
       for image in 0..<s.images {
-        var epilogue = factors.epilogue(residual, activation: 0)
+        var epilogue = factors.epilogue(residual, activation: s.activation)
         epilogue.residual = epilogue.residual.map { $0 + image * area * outStride }
         try unfolded(
           &window, input.bytes + image * picture, offset: s.offset, length: s.length, rows, s.outputs, epilogue,
@@ -289,7 +299,7 @@ struct QuantizedKernelTests {
       let memory = packed(rows, s.outputs, taps * s.length, kernels.pack)
       window.outside = UnsafePointer(outside.bytes + s.offset)
       let scratch = Bytes(count: scratchBytes(&window, s.length))
-      var epilogue = factors.epilogue(residual, activation: 0)
+      var epilogue = factors.epilogue(residual, activation: s.activation)
       withExtendedLifetime((memory, scratch, factors, residual, outside, input)) {
         convolve(
           &window, s.images, input.bytes + s.offset, s.length, memory.signed, s.outputs, &epilogue,

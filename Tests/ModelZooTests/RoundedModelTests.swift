@@ -62,7 +62,7 @@ struct RoundedModelTests {
     let network = try WeightsFile.load(path: Self.path, precision: .bf16, options: options).network
     #expect((network as? CompiledNetwork)?.usesBF16 == set.gainsByBF16)
     #expect(!set.gainsByBF16 || set.hasBF16)
-    #expect(!set.hasBF16 || set == .avx512)
+    #expect(!set.hasBF16 || set == .avx512 || set == .amx)
     for precision in [Precision.automatic, .fp32] {
       let network = try WeightsFile.load(path: Self.path, precision: precision, options: options).network
       #expect((network as? CompiledNetwork)?.usesBF16 == false)

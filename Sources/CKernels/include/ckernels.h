@@ -128,9 +128,11 @@ typedef struct {
       const float *_Nonnull a, size_t channels, size_t size, float alpha, float beta, float k, float *_Nonnull out);
 } ckernels_table;
 
-enum { ckernels_portable = 0, ckernels_avx2 = 1, ckernels_avx512 = 2 };
+enum { ckernels_portable = 0, ckernels_avx2 = 1, ckernels_avx512 = 2, ckernels_amx = 3 };
 
-/// The kernels of an instruction set, or NULL if this processor has none of it.
+/// The kernels of an instruction set, or NULL if this processor has none of it. AMX has no kernels for floats: its are those of
+/// AVX-512. The first question after it asks the kernel of Linux for leave to use its registers (arch_prctl,
+/// ARCH_REQ_XCOMP_PERM), for all threads of the process; where that is refused, it counts as missing.
 const ckernels_table *_Nullable ckernels_of(int32_t instruction_set);
 
 /// out[y·height + x][i] = a[i][x·inner + y]·scale[i] for a of rows × (outer·inner): places of a window come before

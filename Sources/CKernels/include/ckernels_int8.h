@@ -4,7 +4,7 @@
 
 /// Kernels on bytes: activations are unsigned bytes with a scale and a zero point a tensor, weights signed bytes with a
 /// scale an output channel, sums 32-bit and exact. Memory is channels-last; a pixel takes `stride` bytes, its channels
-/// rounded up to a multiple of 4. AVX-512 VNNI, AVX2 and plain C give the same results to the bit.
+/// rounded up to a multiple of 4. AMX, AVX-512 VNNI, AVX2 and plain C give the same results to the bit.
 ///
 /// Buffers that are read may be read up to 64 bytes beyond their end, and `rows` of `ckernels_int8_unfold` may be written
 /// up to 32 bytes beyond theirs.
@@ -73,6 +73,8 @@ typedef struct {
   /// Weights [column][depth], `depth` a multiple of 4.
   size_t (*_Nonnull pack)(const int8_t *_Nonnull weights, size_t columns, size_t depth, int8_t *_Nullable packed);
   void (*_Nonnull multiply)(const ckernels_int8_product *_Nonnull product);
+  /// Whether `multiply` itself sees to it that what it reads again is still near, however many rows there are.
+  int32_t takes_all_rows;
   /// Bytes of scratch memory that a product of up to `rows` rows needs.
   size_t (*_Nonnull multiply_scratch)(size_t rows, size_t depth);
   /// Weights [channel][kernel_h][kernel_w].
@@ -109,7 +111,7 @@ typedef struct {
   size_t (*_Nullable winograd_scratch)(size_t channels);
 } ckernels_int8_table;
 
-/// The kernels for an instruction set, `ckernels_portable` to `ckernels_avx512`; NULL if this processor has not got it, for
+/// The kernels for an instruction set, `ckernels_portable` to `ckernels_amx`; NULL if this processor has not got it, for
 /// AVX-512 also without VNNI.
 const ckernels_int8_table *_Nullable ckernels_int8_of(int32_t instruction_set);
 

@@ -19,7 +19,7 @@ package enum MatrixLibrary {
   package static func nameKernels() {
     let core: String
     switch InstructionSet.best {
-    case .avx512: core = "SkylakeX"
+    case .avx512, .amx: core = "SkylakeX"
     case .avx2: core = "Haswell"
     case .portable: return
     }

@@ -51,7 +51,8 @@ extension QuantizedPlan {
     let (x, y) = (network.values[input], network.values[step.output])
     guard let window = network.window(of: p, in: step) else {
       let (rows, stride) = p.window == nil ? (count, x.byteCount) : (count * y.shape.h * y.shape.w, x.stride)
-      let blockRows = Self.blockRows(of: rows, depth: p.depth)
+      let takesAll = network.kernels.table.pointee.takes_all_rows != 0
+      let blockRows = takesAll ? max(1, rows) : Self.blockRows(of: rows, depth: p.depth)
       for first in Swift.stride(from: 0, to: rows, by: blockRows) {
         block(
           step, p, group: 0, bytes(input, 0) + first * stride, stride: stride, image: 0, first: first,
