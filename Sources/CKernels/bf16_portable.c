@@ -3,3 +3,4 @@
 #define WIDTH 4
 #define TILE_ROWS 4
 #include "bf16_product.inc.h"
+#include "bf16_tiles.inc.h"

@@ -11,7 +11,7 @@ extern const ckernels_table ckernels_portable_table;
 extern const ckernels_bf16_table ckernels_bf16_portable_table;
 #if defined(__x86_64__)
 extern const ckernels_table ckernels_avx2_table, ckernels_avx512_table;
-extern const ckernels_bf16_table ckernels_bf16_avx512_table;
+extern const ckernels_bf16_table ckernels_bf16_avx512_table, ckernels_bf16_amx_table;
 
 /* Tiles of bytes and of bf16 (CPUID leaf 7, EDX), VNNI beside them, and leave to use their registers, which are not saved for
    a process that has not asked. */
@@ -47,9 +47,7 @@ const ckernels_bf16_table *ckernels_bf16_of(int32_t instruction_set) {
   switch (instruction_set) {
     case ckernels_portable: return &ckernels_bf16_portable_table;
 #if defined(__x86_64__)
-    case ckernels_amx:
-      if (!has_amx()) return NULL;
-      return &ckernels_bf16_avx512_table;
+    case ckernels_amx: return has_amx() ? &ckernels_bf16_amx_table : NULL;
     case ckernels_avx512:
       if (!__builtin_cpu_supports("x86-64-v4") || !__builtin_cpu_supports("avx512bf16")) return NULL;
       return &ckernels_bf16_avx512_table;

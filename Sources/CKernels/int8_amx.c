@@ -1,3 +1,4 @@
+#include "amx.h"
 #include "int8_bands.h"
 #include "int8_vnni.h"
 #include <string.h>
@@ -6,20 +7,9 @@
 /* Products of bytes by AMX, which multiplies tiles: 16 windows by 64 bytes times 64 bytes by 16 columns in one instruction
    (tdpbusd). Windows are read where they lie, as VNNI reads them, and weights as it wants them. */
 
-#define AMX __attribute__((target("amx-tile,amx-int8,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma")))
-
-enum { tile_rows = 16, tile_bytes = 64 };
-
-/* What LDTILECFG reads (Intel's manual, volume 1, 18.3). */
-typedef struct {
-  uint8_t palette, start, reserved[14];
-  uint16_t row_bytes[16];
-  uint8_t rows[16];
-} shapes;
-
 /* Bytes of a piece that a tile takes at once: all of it in equal shares. */
 static size_t step_of(size_t piece) {
-  for (size_t steps = (piece + tile_bytes - 1) / tile_bytes; steps * 4 <= piece; steps++)
+  for (size_t steps = (piece + amx_row_bytes - 1) / amx_row_bytes; steps * 4 <= piece; steps++)
     if (piece % (4 * steps) == 0) return piece / steps;
   return 4;
 }
@@ -31,7 +21,7 @@ typedef struct {
 } cover;
 
 static cover cover_of(size_t extent, size_t pitch, size_t runs) {
-  const size_t count = (extent + tile_rows - 1) / tile_rows;
+  const size_t count = (extent + amx_rows - 1) / amx_rows;
   return (cover){(extent + count - 1) / count, count, extent, pitch, runs};
 }
 
@@ -44,16 +34,6 @@ static cover cover_of_band(const int8_band *b) {
   const cover joined = cover_of((b->lines - 1) * pitch + b->width, pitch, 1);
   const size_t rows = apart.height > fewest ? apart.height : fewest;
   return joined.count * joined.height < apart.count * b->lines * rows ? joined : apart;
-}
-
-/* Registers 0 to 3 hold sums, of two tiles of windows by two of columns, 4 and 5 windows, 6 and 7 weights. */
-AMX static void configure(size_t height, size_t step) {
-  shapes s = {.palette = 1};
-  for (int i = 0; i < 8; i++) {
-    s.rows[i] = (uint8_t)(i < 6 ? height : step / 4);
-    s.row_bytes[i] = (uint16_t)(i == 4 || i == 5 ? step : tile_bytes);
-  }
-  _tile_loadconfig(&s);
 }
 
 /* A tile's windows; the rows of sums that have been seen to, the place in its line of the next, and where its result goes. */
@@ -75,7 +55,7 @@ static tile tile_of(const int8_band *b, const cover *c, size_t number) {
    `left` rows, of the tile `number`. */
 typedef struct {
   /* The last group of rows is read as four vectors, whatever there is of it. */
-  int32_t sums[(2 * tile_rows + 3) * block] __attribute__((aligned(64)));
+  int32_t sums[(2 * amx_rows + 3) * block] __attribute__((aligned(64)));
   tile tiles[2];
   size_t column, columns, number, left, at;
   const int32_t *next;
@@ -93,7 +73,7 @@ static void advance(const int8_band *b, const cover *c, pair *p) {
       if (t->x < b->width) {
         p->left = count;
         p->at = t->at + p->column;
-        p->next = p->sums + (p->number * tile_rows + t->done) * words * (size_t)p->halves;
+        p->next = p->sums + (p->number * amx_rows + t->done) * words * (size_t)p->halves;
         t->at += count * b->output.stride;
       }
       t->done += count;
@@ -156,7 +136,7 @@ static void finish_otherwise(const int8_band *b, const cover *c, pair *p) {
    pair before becomes results. */
 AMX INLINE void sums_of(
     const int tiles, const int halves, const int8_band *b, const cover *c, size_t step, pair *p, pair *before) {
-  const size_t steps = b->segment_count * (b->segment_length / step), groups = 2 * tile_rows / 2 / steps + 1;
+  const size_t steps = b->segment_count * (b->segment_length / step), groups = 2 * amx_rows / 2 / steps + 1;
   const int8_t *w = b->weights + p->column * b->segment_count * b->segment_length;
   _tile_zero(0);
   if (halves == 2) _tile_zero(1);
@@ -173,7 +153,7 @@ AMX INLINE void sums_of(
         _tile_dpbusd(2, 5, 6);
       }
       if (halves == 2) {
-        _tile_loadd(7, w + tile_bytes, 4 * block);
+        _tile_loadd(7, w + amx_row_bytes, 4 * block);
         _tile_dpbusd(1, 4, 7);
         if (tiles == 2) _tile_dpbusd(3, 5, 7);
       }
@@ -184,8 +164,8 @@ AMX INLINE void sums_of(
   const int row = words * halves;
   _tile_stored(0, p->sums, 4 * row);
   if (halves == 2) _tile_stored(1, p->sums + words, 4 * row);
-  if (tiles == 2) _tile_stored(2, p->sums + tile_rows * row, 4 * row);
-  if (tiles == 2 && halves == 2) _tile_stored(3, p->sums + tile_rows * row + words, 4 * row);
+  if (tiles == 2) _tile_stored(2, p->sums + amx_rows * row, 4 * row);
+  if (tiles == 2 && halves == 2) _tile_stored(3, p->sums + amx_rows * row + words, 4 * row);
 }
 
 /* Whether all columns meet a pair of tiles before the next pair comes. Weights that lie far are fetched once for all windows
@@ -204,7 +184,7 @@ AMX static void multiply_band(const int8_band *b) {
   const int by_rows = is_by_rows(b, depth), is_otherwise = b->epilogue.activation || b->output.floats;
   pair pairs[2];
   pairs[1].left = 0;
-  configure(c.height, step);
+  amx_configure(c.height, step);
   for (size_t i = 0; i < rows * columns; i++) {
     pair *p = pairs + i % 2, *before = pairs + (i + 1) % 2;
     const size_t first = 2 * (by_rows ? i / columns : i % rows);

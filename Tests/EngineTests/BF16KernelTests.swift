@@ -5,7 +5,7 @@ import Testing
 /// Products of bf16 operands on every instruction set that this machine has them for, against the definition.
 @Suite("Kernels on bf16 add up the products of what was rounded", .timeLimit(.minutes(15)))
 struct BF16KernelTests {
-  static let instructionSets = [ckernels_portable, ckernels_avx512].map { Int32($0) }.filter {
+  static let instructionSets = [ckernels_portable, ckernels_avx512, ckernels_amx].map { Int32($0) }.filter {
     ckernels_bf16_of($0) != nil
   }
 

@@ -82,11 +82,13 @@ struct BF16NetworkTests {
     try CompiledNetwork(graph: Self.graph, weights: SeededTensors(graph: Self.graph, seed: 3), options: options)
   }
 
-  /// Half a product is less than a product and more than Winograd's large tiles.
+  /// Half a product is less than a product and more than Winograd's large tiles; AMX does far more at once.
   @Test func rulesTakeWhatCostsLess() throws {
-    #expect(
-      try network(EngineOptions(usesBF16: true)).summary.map(\.algorithm)
-        == ["windows, bf16", "1×1, bf16", "winograd F(4×4)", "windows, bf16"])
+    for (set, square) in [(InstructionSet.avx512, "winograd F(4×4)"), (.amx, "windows, bf16")] {
+      #expect(
+        try network(EngineOptions(instructionSet: set, usesBF16: true)).summary.map(\.algorithm)
+          == ["windows, bf16", "1×1, bf16", square, "windows, bf16"])
+    }
     #expect(
       try network(EngineOptions(usesBF16: true, forcedAlgorithm: .product)).summary
         .allSatisfy { $0.algorithm.hasSuffix(", bf16") })

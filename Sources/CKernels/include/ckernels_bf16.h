@@ -3,8 +3,8 @@
 
 /// Matrix products whose operands are rounded to bf16, the upper 16 bits of a float, to the nearest and halves to even;
 /// sums, and all that follows them, are floats. Two neighbours of a row make a pair, a 32-bit word with the first of them in
-/// its lower half; a row of an odd length ends in a zero. A pair's products are added one after the other, the second of
-/// them first. Whether numbers below 2^-126 count as zeros is the instruction set's.
+/// its lower half; a row of an odd length ends in a zero. The order of additions, and whether numbers below 2^-126 count as
+/// zeros, are the instruction set's.
 typedef struct {
   /// Columns of a panel of packed weights; the last panel of a matrix may have 16.
   size_t panel_columns;
@@ -23,8 +23,8 @@ const ckernels_bf16_table *_Nullable ckernels_bf16_of(int32_t instruction_set);
 
 /// Rows that are rounded at a time: as many as then stay in the second-level cache while all panels pass.
 static inline size_t ckernels_bf16_block_rows(size_t depth) {
-  const size_t rows = 65536 / (depth + 1) / 12 * 12;
-  return rows > 48 ? rows : 48;
+  const size_t rows = 262144 / (depth + 1) / 48 * 48;
+  return rows > 192 ? rows : 192;
 }
 
 /// Words from one rounded row to the next: an odd number of cache lines, lest rows meet in the same sets.

@@ -175,7 +175,7 @@ enum AlgorithmChoice {
     return measured
   }
 
-  /// By rules: the fewest multiplications, transforms counted with them; of bf16 two pass at once.
+  /// By rules: the fewest multiplications, transforms counted with them; of bf16 several pass at once.
   static func estimated(_ step: ConvolutionStep, _ options: EngineOptions) -> ConvolutionAlgorithm {
     let allowed = step.algorithms(options)
     let candidates = options.products == .automatic ? allowed.filter { !$0.isLibrary } : allowed
@@ -193,7 +193,9 @@ enum AlgorithmChoice {
     let fetching = 16.0
     guard let tile = algorithm.tileExtent else {
       let products = (batch * Double(y.h * y.w) + fetching) * Double(step.depth) * to
-      return algorithm == .bf16Product ? products / 2 : products
+      guard algorithm == .bf16Product else { return products }
+      // What rounding rows, fetching weights and storing results leave of the sixteen that tiles do at once.
+      return products / (options.instructionSet == .amx ? 5 : 2)
     }
     let tiles = batch * Double(((y.h + tile - 1) / tile) * ((y.w + tile - 1) / tile))
     let frequencies = Double((tile + 2) * (tile + 2))
