@@ -116,23 +116,29 @@ typedef uint8_t bytes64 __attribute__((ext_vector_type(64)));
 typedef uint8_t bytes4 __attribute__((ext_vector_type(4)));
 
 /* The largest bytes of rows × columns pixels, which lie `line` and `pixel` bytes apart. */
-#define LARGEST(type, from) \
+#define LARGEST(type, rows, columns) \
   do { \
     type most = 0, x; \
-    for (size_t y = 0; y < rows; y++) { \
-      for (size_t column = 0; column < columns; column++) { \
-        memcpy(&x, (from) + y * line + column * pixel, sizeof x); \
+    for (size_t y = 0; y < (rows); y++) { \
+      for (size_t column = 0; column < (columns); column++) { \
+        memcpy(&x, in + c + y * line + column * pixel, sizeof x); \
         most = __builtin_elementwise_max(most, x); \
       } \
     } \
     memcpy(out + c, &most, sizeof most); \
   } while (0)
 
+/* The same of `count` windows, `step` bytes apart. */
 WIDE static void largest(
-    const uint8_t *in, size_t rows, size_t line, size_t columns, size_t pixel, size_t stride, uint8_t *out) {
-  size_t c = 0;
-  for (; c + sizeof(bytes64) <= stride; c += sizeof(bytes64)) LARGEST(bytes64, in + c);
-  for (; c < stride; c += sizeof(bytes4)) LARGEST(bytes4, in + c);
+    const uint8_t *in, size_t rows, size_t line, size_t columns, size_t pixel, size_t stride, size_t count, size_t step,
+    uint8_t *out) {
+  for (; count > 0; count--, in += step, out += stride) {
+    size_t c = 0;
+    if (rows == 3 && columns == 3)
+      for (; c + sizeof(bytes64) <= stride; c += sizeof(bytes64)) LARGEST(bytes64, 3, 3);
+    for (; c + sizeof(bytes64) <= stride; c += sizeof(bytes64)) LARGEST(bytes64, rows, columns);
+    for (; c < stride; c += sizeof(bytes4)) LARGEST(bytes4, rows, columns);
+  }
 }
 
 /* The places 0, dilation, 2·dilation … of a window that starts at `start` which lie within `extent`. */
@@ -148,14 +154,18 @@ static inline inside places_inside(long start, size_t kernel, size_t dilation, s
 }
 
 void ckernels_int8_maximum(const ckernels_int8_window *w, const uint8_t *in, uint8_t *out) {
-  const size_t line = w->width * w->stride;
+  const size_t line = w->width * w->stride, reach = (w->kernel_w - 1) * w->dilation_w;
   for (size_t oy = 0; oy < w->out_height; oy++) {
     const inside y = places_inside((long)(oy * w->stride_h) - (long)w->top, w->kernel_h, w->dilation_h, w->height);
-    for (size_t ox = 0; ox < w->out_width; ox++, out += w->stride) {
-      const inside x = places_inside((long)(ox * w->stride_w) - (long)w->left, w->kernel_w, w->dilation_w, w->width);
+    for (size_t ox = 0, count; ox < w->out_width; ox += count, out += count * w->stride) {
+      const long start = (long)(ox * w->stride_w) - (long)w->left;
+      const inside x = places_inside(start, w->kernel_w, w->dilation_w, w->width);
+      count = 1;
+      /* As many more as lie inside, too. */
+      if (x.count == w->kernel_w) count = lesser((w->width - 1 - x.first - reach) / w->stride_w + 1, w->out_width - ox);
       largest(
           in + y.first * line + x.first * w->stride, y.count, w->dilation_h * line, x.count, w->dilation_w * w->stride,
-          w->stride, out);
+          w->stride, count, w->stride_w * w->stride, out);
     }
   }
 }

@@ -88,25 +88,31 @@ static void advance(const int8_band *b, const cover *c, pair *p) {
 AMX INLINE void finish_groups(
     const int halves, const int has_residual, const int is_whole, const int8_band *b, const cover *c, pair *p,
     size_t count) {
-  const size_t step = 4 / (size_t)halves, stride = b->output.stride, columns = is_whole ? 2 * words : p->columns;
+  const size_t step = 4 / (size_t)halves, columns = is_whole ? 2 * words : p->columns;
+  const ckernels_int8_output o = b->output;
   ckernels_int8_epilogue e = b->epilogue;
   e.scale += p->column;
   e.bias += p->column;
-  if (has_residual) e.residual_scale += p->column;
-  else e.residual = NULL;
+  if (has_residual) {
+    __builtin_assume(e.residual != NULL);
+    e.residual_scale += p->column;
+  } else {
+    e.residual = NULL;
+  }
   while (count > 0 && p->left > 0) {
-    size_t at = p->at;
+    size_t at = p->at, left = p->left;
     const int32_t *sums = p->next;
-    for (; count > 0 && p->left >= step; count--, p->left -= step, sums += 4 * words, at += step * stride)
-      finish_rows((const __m512i *)sums, halves, (int)step, columns, &e, b->output, at);
-    if (count > 0 && p->left > 0) {
-      finish_rows((const __m512i *)sums, halves, (int)p->left, columns, &e, b->output, at);
-      p->left = 0;
+    for (; count > 0 && left >= step; count--, left -= step, sums += 4 * words, at += step * o.stride)
+      finish_rows((const __m512i *)sums, halves, (int)step, columns, &e, o, at);
+    if (count > 0 && left > 0) {
+      finish_rows((const __m512i *)sums, halves, (int)left, columns, &e, o, at);
+      left = 0;
       count--;
     }
     p->next = sums;
     p->at = at;
-    if (p->left == 0) advance(b, c, p);
+    p->left = left;
+    if (left == 0) advance(b, c, p);
   }
 }
 

@@ -264,7 +264,8 @@ struct QuantizedKernelTests {
     Sliding(height: 7, width: 7, stride: 64, length: 64, outputs: 40, activation: Int32(ckernels_silu)),
     Sliding(height: 1, width: 7, stride: 96, length: 96), Sliding(height: 8, width: 3, stride: 144, length: 144),
     Sliding(height: 4, width: 35, stride: 40, length: 40, activation: Int32(ckernels_hard_swish)),
-    Sliding(height: 5, width: 64, stride: 80, length: 80, outputs: 12), Sliding(height: 6, width: 47, pad: 0, outputs: 48),
+    Sliding(height: 5, width: 64, stride: 80, length: 80, outputs: 12),
+    Sliding(height: 6, width: 47, pad: 0, outputs: 48),
     Sliding(height: 8, width: 8, step: 2, stride: 64, length: 64, outputs: 100),
     // Weights that many windows pass at a time.
     Sliding(height: 8, width: 7, stride: 512, length: 512, outputs: 240, images: 2),
