@@ -183,8 +183,8 @@ static int is_by_rows(const int8_band *b, size_t depth) {
   return b->segment_count == 1 || all <= half_of_nearest || block * depth > nearest;
 }
 
-AMX static void multiply_band(const int8_band *b) {
-  const size_t step = step_of(b->segment_length), depth = b->segment_count * b->segment_length;
+AMX static void multiply_tiles(const int8_band *b, size_t step) {
+  const size_t depth = b->segment_count * b->segment_length;
   const cover c = cover_of_band(b);
   const size_t tiles = b->pictures * c.runs * c.count, rows = (tiles + 1) / 2, columns = (b->columns + block - 1) / block;
   const int by_rows = is_by_rows(b, depth), is_otherwise = b->epilogue.activation || b->output.floats;
@@ -214,11 +214,16 @@ AMX static void multiply_band(const int8_band *b) {
   finish(b, &c, pairs + (rows * columns + 1) % 2, SIZE_MAX);
 }
 
-static void multiply(const ckernels_int8_product *p) {
-  const size_t start = 0;
-  const int8_band band = int8_band_of(p, &start);
-  if (p->rows > 0) multiply_band(&band);
+/* A step of so few bytes gains nothing; a piece of 116 channels can only be shared out by four. */
+enum { least_step = 12 };
+
+static void multiply_band(const int8_band *b) {
+  const size_t step = step_of(b->segment_length);
+  if (step < least_step) int8_vnni_band(b);
+  else multiply_tiles(b, step);
 }
+
+static void multiply(const ckernels_int8_product *p) { int8_as_band(p, multiply_band); }
 
 static void convolve(
     const ckernels_int8_window *w, size_t images, const uint8_t *in, size_t length, const int8_t *weights,

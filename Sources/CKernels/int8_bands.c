@@ -118,9 +118,12 @@ void int8_each_band(
   }
 }
 
-int8_band int8_band_of(const ckernels_int8_product *p, const size_t *start) {
-  return (int8_band){
-      .a = p->a, .a_stride = p->a_stride, .width = p->rows, .lines = 1, .pictures = 1, .segments = start,
+void int8_as_band(const ckernels_int8_product *p, int8_band_kernel *kernel) {
+  if (p->rows == 0) return;
+  const size_t start = 0;
+  const int8_band band = {
+      .a = p->a, .a_stride = p->a_stride, .width = p->rows, .lines = 1, .pictures = 1, .segments = &start,
       .segment_count = 1, .segment_length = p->depth, .weights = p->weights, .columns = p->columns,
       .epilogue = p->epilogue, .output = p->output};
+  kernel(&band);
 }

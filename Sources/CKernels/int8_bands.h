@@ -24,8 +24,8 @@ typedef struct {
 /* Makes the results of a band, all columns. */
 typedef void int8_band_kernel(const int8_band *band);
 
-/* A plain product as a band of one line. */
-int8_band int8_band_of(const ckernels_int8_product *product, const size_t *start);
+/* What the table's `multiply` does, by a kernel for bands: rows are a line of windows. */
+void int8_as_band(const ckernels_int8_product *product, int8_band_kernel *kernel);
 
 /* What the table's `convolve` does, by a kernel for bands. */
 void int8_each_band(
@@ -35,3 +35,7 @@ void int8_each_band(
 
 /* The table's `convolve_scratch`. */
 size_t int8_band_scratch(const ckernels_int8_window *w, size_t length);
+
+#if defined(__x86_64__)
+int8_band_kernel int8_vnni_band;
+#endif

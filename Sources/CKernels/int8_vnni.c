@@ -135,11 +135,7 @@ void int8_vnni_band(const int8_band *b) {
   }
 }
 
-static void multiply(const ckernels_int8_product *p) {
-  const size_t start = 0;
-  const int8_band band = int8_band_of(p, &start);
-  if (p->rows > 0) int8_vnni_band(&band);
-}
+static void multiply(const ckernels_int8_product *p) { int8_as_band(p, int8_vnni_band); }
 
 static void convolve(
     const ckernels_int8_window *w, size_t images, const uint8_t *in, size_t length, const int8_t *weights,

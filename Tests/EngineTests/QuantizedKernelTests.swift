@@ -267,6 +267,8 @@ struct QuantizedKernelTests {
     Sliding(height: 5, width: 64, stride: 80, length: 80, outputs: 12),
     Sliding(height: 6, width: 47, pad: 0, outputs: 48),
     Sliding(height: 8, width: 8, step: 2, stride: 64, length: 64, outputs: 100),
+    // Channels that no tile shares out evenly.
+    Sliding(height: 6, width: 9, stride: 116, length: 116),
     // Weights that many windows pass at a time.
     Sliding(height: 8, width: 7, stride: 512, length: 512, outputs: 240, images: 2),
   ])
