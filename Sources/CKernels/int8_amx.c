@@ -54,8 +54,7 @@ static tile tile_of(const int8_band *b, const cover *c, size_t number) {
 /* Two neighbouring tiles of windows, or one, and a block of columns: their sums, and which of them become results next:
    `left` rows, of the tile `number`. */
 typedef struct {
-  /* The last group of rows is read as four vectors, whatever there is of it. */
-  int32_t sums[(2 * amx_rows + 3) * block] __attribute__((aligned(64)));
+  int32_t sums[2 * amx_rows * block] __attribute__((aligned(64)));
   tile tiles[2];
   size_t column, columns, number, left, at;
   const int32_t *next;
@@ -142,7 +141,8 @@ static void finish_otherwise(const int8_band *b, const cover *c, pair *p) {
    pair before becomes results. */
 AMX INLINE void sums_of(
     const int tiles, const int halves, const int8_band *b, const cover *c, size_t step, pair *p, pair *before) {
-  const size_t steps = b->segment_count * (b->segment_length / step), groups = 2 * amx_rows / 2 / steps + 1;
+  /* A pair has as many groups of rows as a tile has rows, or half as many. */
+  const size_t steps = b->segment_count * (b->segment_length / step), groups = amx_rows / steps + 1;
   const int8_t *w = b->weights + p->column * b->segment_count * b->segment_length;
   _tile_zero(0);
   if (halves == 2) _tile_zero(1);
