@@ -20,7 +20,7 @@ typedef struct {
   uint32_t pairs[amx_rows * panel] __attribute__((aligned(64)));
 } fringe;
 
-/* Up to two tiles of rows from `row` on by one or two vectors of columns: sums [tile][row][16 · vectors]. */
+/* Up to two tiles of rows by one or two vectors of columns: sums [tile][row][16 · vectors]. */
 INLINE void sums_of(
     const int tiles, const int vectors, const uint32_t *const a[2], size_t a_words, const uint32_t *b, size_t pairs,
     const fringe *rest, float *sums) {
@@ -97,7 +97,7 @@ INLINE void multiply_pair(
   }
 }
 
-/* All rows with one panel. A panel stays in the nearest cache, or what is read of it comes in one piece. */
+/* Panel by panel, so that one is still near when the next rows meet it. */
 static void multiply_block(
     const ckernels_product *p, const uint32_t *a, size_t rows, const uint32_t *panels, const float *residual,
     float *out) {

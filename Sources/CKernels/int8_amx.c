@@ -1,7 +1,6 @@
 #include "amx.h"
 #include "int8_bands.h"
 #include "int8_vnni.h"
-#include <string.h>
 
 #if defined(__x86_64__)
 /* Products of bytes by AMX, which multiplies tiles: 16 windows by 64 bytes times 64 bytes by 16 columns in one instruction
