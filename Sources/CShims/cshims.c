@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -53,6 +54,21 @@ int lookout_status_of_fd(int fd, lookout_status *out) {
 }
 
 int lookout_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+int lookout_epoll(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+int lookout_epoll_ask(int epoll, int descriptor, uint64_t key, int once) {
+  struct epoll_event event = {.events = EPOLLIN | (once ? EPOLLONESHOT : 0), .data.u64 = key};
+  if (epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event) == 0) return 0;
+  return errno == ENOENT ? epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) : -1;
+}
+
+int lookout_epoll_wait(int epoll, uint64_t keys[64], int milliseconds) {
+  struct epoll_event events[64];
+  const int count = epoll_wait(epoll, events, 64, milliseconds);
+  for (int i = 0; i < count; ++i) keys[i] = events[i].data.u64;
+  return count;
+}
 
 int lookout_memfd(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 

@@ -34,11 +34,12 @@ package struct InotifyEvent: Sendable {
   package var isOverflow: Bool { mask.contains(.overflow) }
 }
 
-/// One inotify instance (inotify(7)), used by one thread.
+/// One inotify instance (inotify(7)), used by one thread at a time.
 ///
 /// Called directly: see `docs/decisions/0002-inotify-directly.md`.
 package final class Inotify: Sendable {
-  private let raw: Int32
+  /// The descriptor: readable while there are events.
+  package let raw: Int32
 
   /// - Throws: `PlatformError.system`, EMFILE when `fs.inotify.max_user_instances` is reached.
   package init() throws(PlatformError) {

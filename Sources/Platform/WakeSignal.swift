@@ -3,7 +3,8 @@ internal import Glibc
 
 /// A descriptor that becomes readable when somebody wakes the thread that polls it (`eventfd`).
 package final class WakeSignal: Sendable {
-  let raw: Int32
+  /// The descriptor: readable while there are wake-ups.
+  package let raw: Int32
 
   /// - Throws: `PlatformError.system` when no descriptor is left.
   package init() throws(PlatformError) {

@@ -120,10 +120,13 @@ class Daemon:
         return found
 
     def threads(self):
-        """Seconds on a processor by thread, sink hosts as one."""
+        """Seconds on a processor by thread, those that have ended as one, sink hosts as one."""
         tick, seconds = os.sysconf("SC_CLK_TCK"), {}
         for process in self.daemons():
             hosts = []
+            with open(f"/proc/{process}/stat") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            ended = (int(fields[11]) + int(fields[12])) / tick
             for thread in os.listdir(f"/proc/{process}/task"):
                 try:
                     with open(f"/proc/{process}/task/{thread}/stat") as file:
@@ -134,7 +137,10 @@ class Daemon:
                     continue
                 fields = fields.split()
                 name = name.split("(", 1)[1]
-                seconds[name] = seconds.get(name, 0) + (int(fields[11]) + int(fields[12])) / tick
+                taken = (int(fields[11]) + int(fields[12])) / tick
+                seconds[name] = seconds.get(name, 0) + taken
+                ended -= taken
+            seconds["ended"] = seconds.get("ended", 0) + ended
             for host in hosts:
                 with open(f"/proc/{host}/stat") as file:
                     fields = file.read().rsplit(")", 1)[1].split()

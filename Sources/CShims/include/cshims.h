@@ -35,6 +35,17 @@ int lookout_status_of_fd(int fd, lookout_status *_Nonnull out);
 /// An event descriptor, close-on-exec and non-blocking (eventfd(2)); -1 with errno.
 int lookout_eventfd(void);
 
+/// An epoll instance, close-on-exec (epoll_create1(2), which the Glibc module lacks); -1 with errno.
+int lookout_epoll(void);
+
+/// Asks an epoll instance to tell `key` when a descriptor is readable: once, or as long as it is (epoll_ctl(2), EPOLLONESHOT).
+///
+/// Another call for the same descriptor asks anew. 0, or -1 with errno.
+int lookout_epoll_ask(int epoll, int descriptor, uint64_t key, int once);
+
+/// Waits for what was asked for; gives at most 64 keys and returns how many (epoll_wait(2)); -1 with errno.
+int lookout_epoll_wait(int epoll, uint64_t keys[_Nonnull 64], int milliseconds);
+
 /// A file in memory, close-on-exec (memfd_create(2)); -1 with errno.
 int lookout_memfd(const char *_Nonnull name);
 

@@ -2,12 +2,14 @@ internal import Imaging
 internal import Platform
 internal import Synchronization
 
-/// The state of a watch's thread: its tree, the files that wait, and what is ready to be admitted.
+/// The state of a watch: its tree, the files that wait, and what is ready to be admitted.
+///
+/// It belongs to the thread that works for the watch, and rests with it between one thread and the next.
 ///
 /// Everything is done in small steps between two looks at the kernel's events, so that neither a large tree nor a full
 /// queue makes it deaf for long. This part observes folders; `WatchTurn+Looking` finds, examines and hands on files.
 struct WatchTurn {
-  /// What the thread works with.
+  /// What the watch works with.
   struct Ground {
     let index: Int
     let settings: WatchSettings
@@ -19,7 +21,7 @@ struct WatchTurn {
     let heartbeat: Heartbeat
     /// Times of the wall clock at which an earlier run or pipeline may have missed events.
     let unheard: ClosedRange<Int64>?
-    let tell: (WatchCondition) -> Void
+    let tell: @Sendable (WatchCondition) -> Void
   }
 
   static let sweepNanoseconds: Int64 = 60_000_000_000
@@ -264,11 +266,10 @@ struct WatchTurn {
     ground.tally.tellSettling(watch: ground.settings.name, count: tracker.count, oldest: tracker.oldest ?? 0)
   }
 
-  /// How long the thread may wait for events before a duty of its own is due.
-  var timeUntilNextDuty: Duration {
-    if !isPaused, !walks.isEmpty || !backlog.isEmpty || !ready.isEmpty { return .zero }
-    let next = min(tracker.nextDue ?? .max, nextSweep, nextRootLook)
-    return .nanoseconds(max(0, next - Clock.monotonicNanoseconds()))
+  /// The moment of the monotonic clock at which a duty is due even if no event comes; it may be over.
+  var nextDuty: Int64 {
+    if !isPaused, !walks.isEmpty || !backlog.isEmpty || !ready.isEmpty { return .min }
+    return min(tracker.nextDue ?? .max, nextSweep, nextRootLook)
   }
 
   /// Looks whether the root is still the one that was armed, and begins the periodic listings.

@@ -2,7 +2,7 @@ internal import Platform
 
 /// The folders of one watch that are under observation, and whether its root is there at all.
 ///
-/// Owned by the watch's thread. inotify watches directories, one each; this maps the kernel's numbers to paths and back.
+/// Part of the state of a watch. inotify watches directories, one each; this maps the kernel's numbers to paths and back.
 struct WatchedTree {
   let settings: WatchSettings
   let root: Path

@@ -1,16 +1,23 @@
-// The first stage. One a watch, owned by the supervisor, run on the thread `watch-NAME`: a folder that floods or whose
-// file system hangs holds up no other. It turns hints (inotify events) and listings into arrivals: it admits files to the
-// ledger and puts them into its lane of the candidates queue. It never reads pictures and never touches a file it does
-// not own; a full lane stops it, and then the inbox itself is the buffer.
+// The first stage. One a watch, owned by the supervisor, a guest of the porter: it works on the thread `watch-NAME`, so that
+// a folder that floods or whose file system hangs holds up no other, and rests without one. It turns hints (inotify events)
+// and listings into arrivals: it admits files to the ledger and puts them into its lane of the candidates queue. It never
+// reads pictures and never touches a file it does not own; a full lane stops it, and then the inbox itself is the buffer.
 
 internal import Imaging
 internal import Platform
 internal import Synchronization
 
 /// Finds finished files in one watched folder and admits each to the ledger once.
-final class Watcher: Sendable {
-  /// What the other stages may ask of the watch thread.
+final class Watcher: Guest {
+  /// How a watch begins.
+  private struct Opening {
+    let resumed: [Arrival]
+    let armed: @Sendable () -> Void
+  }
+
+  /// What the other stages may ask of the watch.
   private struct Requests {
+    var opening: Opening?
     var mayStop = false
     var isPaused = false
     var changed: [Arrival] = []
@@ -28,7 +35,12 @@ final class Watcher: Sendable {
   private let told = Mutex(WatchCondition.offline)
   private let unheard: ClosedRange<Int64>?
   private let heard: Atomic<Int64>
+  /// The state of the watch, from its begin to its end, while no thread works with it.
+  private let resting = Mutex<WatchTurn?>(nil)
   let heartbeat: Heartbeat
+
+  /// A duty that is as near as this is waited for by the thread; it is longer than the rest of a file that has just come.
+  private static let nearNanoseconds: Int64 = 20_000_000
 
   /// `index`: the position of the watch in the configuration.
   ///
@@ -62,7 +74,27 @@ final class Watcher: Sendable {
     }
   }
 
-  /// Ends `run` soon; arrivals already admitted stay in the ledger.
+  var name: String { heartbeat.name }
+
+  var descriptors: [Int32] { [wake.raw] + (inotify.map { [$0.raw] } ?? []) }
+
+  /// Lets the watch begin when it works next; until `stop` it goes on.
+  ///
+  /// Once, before the porter runs.
+  ///
+  /// - Parameters:
+  ///   - resumed: arrivals of an earlier run that have no result yet; they go first, if their files are unchanged.
+  ///   - armed: called once, when every folder that is there is under observation and before anything is listed.
+  func begin(resumed: [Arrival], armed: @escaping @Sendable () -> Void) {
+    let turn = WatchTurn(
+      WatchTurn.Ground(
+        index: index, settings: settings, ledger: ledger, candidates: candidates, tally: tally, inotify: inotify,
+        heartbeat: heartbeat, unheard: unheard, tell: { condition in self.told.withLock { $0 = condition } }))
+    resting.withLock { $0 = turn }
+    requests.withLock { $0.opening = Opening(resumed: resumed, armed: armed) }
+  }
+
+  /// Ends the watch soon; arrivals already admitted stay in the ledger.
   ///
   /// Any thread.
   func stop() {
@@ -104,28 +136,26 @@ final class Watcher: Sendable {
     wake.wake()
   }
 
-  /// Watches until `stop`.
-  ///
-  /// - Parameters:
-  ///   - resumed: arrivals of an earlier run that have no result yet; they go first, if their files are unchanged.
-  ///   - armed: called once, when every folder that is there is under observation and before anything is listed.
-  func run(resumed: [Arrival], armed: () -> Void) {
+  func work() -> Int64? {
+    guard var turn = resting.withLock({ $0.take() }) else { return nil }
     heartbeat.begin()
-    var turn = WatchTurn(
-      WatchTurn.Ground(
-        index: index, settings: settings, ledger: ledger, candidates: candidates, tally: tally, inotify: inotify,
-        heartbeat: heartbeat, unheard: unheard, tell: { condition in self.told.withLock { $0 = condition } }))
-    turn.arm()
-    armed()
-    turn.resume(resumed)
+    defer { heartbeat.rest() }
     // Files are admitted when all events are handled that happened before they were looked at.
     var isUpToDate = false
+    if let opening = requests.withLock({ $0.opening.take() }) {
+      turn.arm()
+      opening.armed()
+      turn.resume(opening.resumed)
+    } else {
+      isUpToDate = hear(&turn, for: .zero)
+    }
     while true {
+      // After every wake-up that was taken: one that comes later is left for the porter.
       let asked = requests.withLock { requests in
         defer { (requests.changed, requests.unread) = ([], []) }
         return requests
       }
-      if asked.mayStop || turn.isRefused { break }
+      if asked.mayStop || turn.isRefused { return nil }
       turn.setPaused(asked.isPaused)
       if isUpToDate { turn.admitReady() }
       for arrival in asked.changed {
@@ -137,24 +167,35 @@ final class Watcher: Sendable {
       turn.walk()
       turn.workOffBacklog()
       turn.lookAtWhatIsDue()
-      if turn.isRefused { break }
+      if turn.isRefused { return nil }
       turn.tellWaiting()
-      let wait = turn.timeUntilNextDuty
-      heartbeat.rest()
       heard.store(turn.heardUntil, ordering: .relaxed)
-      let now = Clock.wallNanoseconds()
-      var events: [InotifyEvent] = []
-      if let inotify {
-        (events, isUpToDate) = inotify.read(timeout: wait, wake: wake)
-      } else {
-        wake.wait(for: wait)
-        isUpToDate = true
+      let (duty, now) = (turn.nextDuty, Clock.monotonicNanoseconds())
+      if duty > now + Self.nearNanoseconds {
+        resting.withLock { $0 = turn }
+        return duty
       }
-      heartbeat.begin()
-      for event in events { turn.handle(event) }
-      if isUpToDate { turn.noteHeard(until: now) }
+      isUpToDate = hear(&turn, for: .nanoseconds(max(now, duty) - now))
     }
+  }
+
+  /// Waits for events, requests or the end of time, and handles the events.
+  ///
+  /// - Returns: whether none is left that happened before.
+  private func hear(_ turn: inout WatchTurn, for limit: Duration) -> Bool {
     heartbeat.rest()
+    let now = Clock.wallNanoseconds()
+    var events: [InotifyEvent] = []
+    var areAll = true
+    if let inotify {
+      (events, areAll) = inotify.read(timeout: limit, wake: wake)
+    } else {
+      wake.wait(for: limit)
+    }
+    heartbeat.begin()
+    for event in events { turn.handle(event) }
+    if areAll { turn.noteHeard(until: now) }
+    return areAll
   }
 }
 

@@ -26,6 +26,7 @@ final class Pipeline: Sendable {
   private let decoded: DecodedQueue
   let ground: Ground
   let watchers: [Watcher]
+  private let porter: Porter
   let requests: RequestDesk
   private let decoders: [Decoder]
   /// Step in, one each, for decoders that a file system lets wait.
@@ -39,7 +40,7 @@ final class Pipeline: Sendable {
   let configuration: Configuration
 
   private struct Threads {
-    var watch: [OwnedThread] = []
+    var porter: OwnedThread?
     var decode: [OwnedThread] = []
     var reserves: [OwnedThread] = []
     var classify: [OwnedThread] = []
@@ -66,6 +67,7 @@ final class Pipeline: Sendable {
             unheard: ground.unheard))
       }
       self.watchers = watchers
+      porter = try Porter(guests: watchers)
     } catch {
       throw .watch(reason: "\(error)")
     }
@@ -119,7 +121,8 @@ final class Pipeline: Sendable {
 
   /// Every stage's sign of life.
   var heartbeats: [Heartbeat] {
-    watchers.map(\.heartbeat) + [disposer.heartbeat, upkeep.heartbeat] + (decoders + reserves).map(\.heartbeat)
+    watchers.map(\.heartbeat) + [porter.heartbeat, disposer.heartbeat, upkeep.heartbeat]
+      + (decoders + reserves).map(\.heartbeat)
       + classifiers.map(\.heartbeat)
       + sinks.map(\.heartbeat)
   }
@@ -164,11 +167,10 @@ final class Pipeline: Sendable {
       }
       threads.decode = decoders.enumerated().map { index, stage in OwnedThread(name: "decode-\(index)") { stage.run() }
       }
-      threads.watch = zip(watchers, armed).map { watcher, armed in
-        OwnedThread(name: watcher.heartbeat.name) {
-          watcher.run(resumed: resumed[watcher.settings.name] ?? [], armed: { armed.ring() })
-        }
+      for (watcher, armed) in zip(watchers, armed) {
+        watcher.begin(resumed: resumed[watcher.settings.name] ?? [], armed: { armed.ring() })
       }
+      threads.porter = OwnedThread(name: "porter") { [porter] in porter.run() }
     }
     disposer.ring()
     for armed in armed { armed.wait(for: .seconds(10)) }
@@ -241,7 +243,7 @@ final class Pipeline: Sendable {
     upkeep.stop()
     for watcher in watchers { watcher.stop() }
     candidates.close()
-    for thread in running.watch { thread.join() }
+    running.porter?.join()
     for thread in running.decode + threads.withLock({ $0.reserves }) { thread.join() }
     decoded.close()
     for thread in running.classify { thread.join() }
