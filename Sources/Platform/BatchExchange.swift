@@ -9,23 +9,12 @@
 package struct BatchExchange<Key: Hashable & Sendable, Element: Sendable>: Sendable {
   package typealias Lane = BatchLanes<Key, Element>.Lane
 
-  private struct Consumer: Sendable {
-    let seat: Int
-    /// The moment at which it wakes by itself.
-    let alarm: Int64?
-  }
-
-  private struct Producer: Sendable {
-    let seat: Int
-    let lane: Lane
-  }
-
   package private(set) var lanes = BatchLanes<Key, Element>()
   private let capacity: Int
   private var seats = SeatNumbers()
   /// Those that wait and were not woken; the last one came last.
-  private var consumers: [Consumer] = []
-  private var producers: [Producer] = []
+  private var consumers: [WaitingConsumer] = []
+  private var producers: [WaitingProducer] = []
   /// Seats of consumers that were woken and have not come back yet.
   private var called: [Int] = []
 
@@ -65,7 +54,7 @@ package struct BatchExchange<Key: Hashable & Sendable, Element: Sendable>: Senda
     let due = lanes.nextDue
     let alarm = isTimeKept(of: due) ? nil : due
     let seat = seats.take()
-    consumers.append(Consumer(seat: seat, alarm: alarm))
+    consumers.append(WaitingConsumer(seat: seat, alarm: alarm))
     return (seat, alarm)
   }
 
@@ -79,19 +68,19 @@ package struct BatchExchange<Key: Hashable & Sendable, Element: Sendable>: Senda
   /// Seats a producer that could not put an element into a lane.
   package mutating func seatProducer(for lane: Lane) -> Int {
     let seat = seats.take()
-    producers.append(Producer(seat: seat, lane: lane))
+    producers.append(WaitingProducer(seat: seat, lane: lanes.await(lane), capacity: lane.capacity))
     return seat
   }
 
   /// A producer woke, whatever woke it.
   package mutating func producerReturned(from seat: Int) {
-    producers.removeAll { $0.seat == seat }
+    if let index = producers.firstIndex(where: { $0.seat == seat }) { _ = callProducer(at: index) }
     seats.giveBack(seat)
   }
 
   /// The seat of somebody who must be woken at the moment `now`, and counts as woken from now on; nil if nobody must.
   package mutating func nextToWake(now: Int64) -> Int? {
-    if let index = producers.firstIndex(where: { hasRoom(in: $0.lane) }) { return producers.remove(at: index).seat }
+    if let index = producers.firstIndex(where: hasRoom) { return callProducer(at: index) }
     guard !consumers.isEmpty, lanes.isClosed || isConsumerWanted(now: now) else { return nil }
     // Who keeps the time would wake soon anyway; else the one that worked last, whose caches are warm.
     let index = consumers.firstIndex { $0.alarm != nil } ?? consumers.count - 1
@@ -100,8 +89,17 @@ package struct BatchExchange<Key: Hashable & Sendable, Element: Sendable>: Senda
     return seat
   }
 
-  private func hasRoom(in lane: Lane) -> Bool {
-    lanes.isClosed || lanes.count < capacity && lanes.count(of: lane.key) <= lane.capacity / 2
+  /// A producer waits no longer.
+  ///
+  /// - Returns: its seat.
+  private mutating func callProducer(at index: Int) -> Int {
+    let producer = producers.remove(at: index)
+    lanes.leave(producer.lane)
+    return producer.seat
+  }
+
+  private func hasRoom(for producer: WaitingProducer) -> Bool {
+    lanes.isClosed || lanes.count < capacity && lanes.count(at: producer.lane) <= producer.capacity / 2
   }
 
   private func isConsumerWanted(now: Int64) -> Bool {
@@ -114,4 +112,18 @@ package struct BatchExchange<Key: Hashable & Sendable, Element: Sendable>: Senda
     guard let due else { return true }
     return consumers.contains { $0.alarm.map { $0 <= due } ?? false }
   }
+}
+
+private struct WaitingConsumer: Sendable {
+  let seat: Int
+  /// The moment at which it wakes by itself.
+  let alarm: Int64?
+}
+
+private struct WaitingProducer: Sendable {
+  let seat: Int
+  /// The number of its lane.
+  let lane: Int
+  /// Of its lane.
+  let capacity: Int
 }

@@ -1,9 +1,6 @@
-/// Elements in lanes that leave in batches of one lane: which lane is ripe at which moment.
+/// Elements in lanes that leave in batches of one lane; which lane is ripe at which moment says `LaneOrder`.
 ///
 /// A value without clock or lock.
-/// A lane is ripe when it holds a whole batch, when its oldest element has waited as long as the lane may linger, or when
-/// everything is closed. Of the ripe lanes the one goes first that was served the longest time ago, so that each gets its
-/// turn, however full another is.
 package struct BatchLanes<Key: Hashable & Sendable, Element: Sendable>: Sendable {
   /// How the elements of one key go together.
   package struct Lane: Sendable {
@@ -23,75 +20,78 @@ package struct BatchLanes<Key: Hashable & Sendable, Element: Sendable>: Sendable
     }
   }
 
-  private struct Queue: Sendable {
-    var lane: Lane
-    /// Never empty.
-    var elements: [Element]
-    /// When each of them came.
-    var since: [Int64]
-
-    /// When the oldest element has lingered long enough.
-    var due: Int64 { since[0] + lane.lingerNanoseconds }
-  }
-
-  private var queues: [Queue] = []
-  /// The turn at which each key was served last; as many as there ever were keys at once.
-  private var served: [Key: UInt64] = [:]
-  private var turn: UInt64 = 0
+  private var order = LaneOrder()
+  /// The numbers of lanes, also of some in which nothing lies any more.
+  private var numbers: [Key: Int] = [:]
+  /// By number.
+  private var keys: [Key] = []
+  private var contents: [[Element]] = []
   /// Of all lanes.
   package private(set) var count = 0
   /// Lanes that nothing is taken from.
-  package var held: Set<Key> = []
+  package var held: Set<Key> = [] {
+    didSet { for (key, number) in numbers { order.hold(number, held.contains(key)) } }
+  }
   /// Everything is ripe, whatever it lacks.
-  package var isClosed = false
+  package var isClosed: Bool {
+    get { order.isClosed }
+    set { order.isClosed = newValue }
+  }
 
   package init() {}
 
   package func isFull(_ lane: Lane) -> Bool { lane.capacity < .max && count(of: lane.key) >= lane.capacity }
 
   /// How many elements lie in the lane of a key.
-  package func count(of key: Key) -> Int { index(of: key).map { queues[$0].since.count } ?? 0 }
+  package func count(of key: Key) -> Int { numbers[key].map { order.count(of: $0) } ?? 0 }
 
-  private func index(of key: Key) -> Int? { queues.indices.first { queues[$0].lane.key == key } }
+  /// How many elements lie in the lane with a number that `await` gave.
+  func count(at number: Int) -> Int { order.count(of: number) }
+
+  /// The number of a lane, which it keeps until `leave` was called as often.
+  mutating func await(_ lane: Lane) -> Int {
+    let number = number(of: lane.key)
+    order.await(number)
+    return number
+  }
+
+  mutating func leave(_ number: Int) { order.leave(number) }
+
+  /// A key that went away is forgotten when others need numbers; one that returns then goes first once.
+  private mutating func number(of key: Key) -> Int {
+    if let number = numbers[key] { return number }
+    let number = order.open(isHeld: held.contains(key))
+    if number == keys.count {
+      keys.append(key)
+      contents.append([])
+    } else {
+      numbers[keys[number]] = nil
+      keys[number] = key
+    }
+    numbers[key] = number
+    return number
+  }
 
   /// Adds an element that came at the moment `now`; what its lane says counts for the whole lane from now on.
   package mutating func add(_ element: Element, to lane: Lane, now: Int64) {
-    if let index = index(of: lane.key) {
-      queues[index].lane = lane
-      queues[index].elements.append(element)
-      queues[index].since.append(now)
-    } else {
-      queues.append(Queue(lane: lane, elements: [element], since: [now]))
-    }
+    let number = number(of: lane.key)
+    order.add(to: number, limit: lane.limit, lingerNanoseconds: lane.lingerNanoseconds, now: now)
+    contents[number].append(element)
     count += 1
   }
 
   /// The moment at which the next lane becomes ripe if nothing is added; nil if none will.
-  package var nextDue: Int64? {
-    var earliest: Int64?
-    for index in queues.indices where !isHeld(index) { earliest = min(earliest ?? .max, queues[index].due) }
-    return earliest
-  }
-
-  private func isHeld(_ index: Int) -> Bool { !held.isEmpty && held.contains(queues[index].lane.key) }
+  package var nextDue: Int64? { order.nextDue }
 
   /// Appends the next batch to `batch`; false if no lane is ripe at the moment `now`.
   package mutating func take(now: Int64, into batch: inout [Element]) -> Bool {
-    guard let index = ripest(at: now) else { return false }
-    let taken = min(queues[index].lane.limit, queues[index].since.count)
-    turn += 1
-    // Keys that went away are forgotten; a key that returns goes first once.
-    if served.count > queues.count * 2 + 16 {
-      let present = Set(queues.map { $0.lane.key })
-      served = served.filter { present.contains($0.key) }
-    }
-    served[queues[index].lane.key] = turn
-    if taken == queues[index].since.count {
-      batch.append(contentsOf: queues.remove(at: index).elements)
+    guard let (number, taken) = order.serve(now: now) else { return false }
+    if taken == contents[number].count {
+      batch.append(contentsOf: contents[number])
+      contents[number] = []
     } else {
-      batch.append(contentsOf: queues[index].elements[..<taken])
-      queues[index].elements.removeFirst(taken)
-      queues[index].since.removeFirst(taken)
+      batch.append(contentsOf: contents[number][..<taken])
+      contents[number].removeFirst(taken)
     }
     count -= taken
     return true
@@ -99,34 +99,15 @@ package struct BatchLanes<Key: Hashable & Sendable, Element: Sendable>: Sendable
 
   /// How many batches are ripe at the moment `now`, counted no further than to a bound; of what remains of a lane beyond
   /// its whole batches only one is counted.
-  package func ripeBatches(now: Int64, upTo bound: Int) -> Int {
-    var ripe = 0
-    for index in queues.indices where isRipe(index, at: now) {
-      ripe += max(1, queues[index].since.count / queues[index].lane.limit)
-      if ripe >= bound { return bound }
-    }
-    return ripe
-  }
-
-  private func isRipe(_ index: Int, at now: Int64) -> Bool {
-    guard !isHeld(index) else { return false }
-    return isClosed || queues[index].since.count >= queues[index].lane.limit || queues[index].due <= now
-  }
-
-  private func ripest(at now: Int64) -> Int? {
-    var best: (index: Int, turn: UInt64, since: Int64)?
-    for index in queues.indices where isRipe(index, at: now) {
-      let candidate = (
-        index: index, turn: served[queues[index].lane.key] ?? 0, since: queues[index].since[0]
-      )
-      if best.map({ (candidate.turn, candidate.since) < ($0.turn, $0.since) }) ?? true { best = candidate }
-    }
-    return best?.index
-  }
+  package func ripeBatches(now: Int64, upTo bound: Int) -> Int { order.ripeBatches(now: now, upTo: bound) }
 
   /// Takes everything out, held or not.
   package mutating func removeAll() -> [Element] {
-    defer { (queues, count) = ([], 0) }
-    return queues.flatMap { $0.elements }
+    defer {
+      order.removeAll()
+      for number in contents.indices { contents[number] = [] }
+      count = 0
+    }
+    return contents.flatMap { $0 }
   }
 }

@@ -113,6 +113,22 @@ import Testing
     exchange.producerReturned(from: seat)
   }
 
+  @Test func aProducerIsWokenForItsLaneHoweverManyOthersComeAndGo() {
+    var exchange = Exchange(capacity: 2)
+    #expect(put(&exchange, 0, in: lane(limit: 9, linger: 1_000), now: 0))
+    let narrow = lane(1, limit: 1, capacity: 1)
+    #expect(put(&exchange, 1, in: narrow, now: 0) && !put(&exchange, 2, in: narrow, now: 0))
+    let seat = exchange.seatProducer(for: narrow)
+    #expect(take(&exchange, now: 0) == [1])
+    for number in 2..<100 {
+      #expect(put(&exchange, number, in: lane(number, limit: 1, capacity: 1), now: 0))
+      if number < 99 { #expect(take(&exchange, now: 0) == [number]) }
+    }
+    #expect(woken(&exchange, now: 0).isEmpty, "the queue is full")
+    #expect(take(&exchange, now: 0) == [99])
+    #expect(woken(&exchange, now: 0) == [seat])
+  }
+
   @Test func closingWakesEverybody() {
     var exchange = Exchange(capacity: 1)
     #expect(put(&exchange, 1, in: lane(limit: 9, linger: 100), now: 0))

@@ -59,4 +59,28 @@ import Testing
     #expect(lanes.removeAll() == [1])
     #expect(!lanes.isFull(narrow))
   }
+
+  @Test func ofRipeLanesTheOneServedLongestAgoGoesFirst() {
+    var lanes = Lanes()
+    let keys = ["a", "b", "c"]
+    for (number, key) in (keys + keys + keys).enumerated() {
+      lanes.add(number, to: Lanes.Lane(key: key, limit: 1, lingerNanoseconds: 0), now: Int64(number))
+    }
+    for expected in [0, 1, 2, 3] { #expect(take(&lanes, now: 9) == [expected]) }
+    lanes.add(9, to: Lanes.Lane(key: "d", limit: 1, lingerNanoseconds: 0), now: 9)
+    for expected in [9, 4, 5, 6, 7, 8] { #expect(take(&lanes, now: 9) == [expected]) }
+  }
+
+  /// Ever new keys, as of models that are loaded anew.
+  @Test func lanesOfKeysThatWentAwayServeOthers() {
+    var lanes = Lanes()
+    lanes.held = ["key 7"]
+    for number in 0..<1_000 {
+      lanes.add(number, to: Lanes.Lane(key: "key \(number)", limit: 2, lingerNanoseconds: 0), now: 0)
+      #expect(take(&lanes, now: 0) == (number == 7 ? [] : [number]))
+    }
+    #expect(lanes.count(of: "key 7") == 1 && lanes.count(of: "key 8") == 0)
+    lanes.held = []
+    #expect(take(&lanes, now: 0) == [7])
+  }
 }
