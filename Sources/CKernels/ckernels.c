@@ -43,6 +43,14 @@ const ckernels_table *ckernels_of(int32_t instruction_set) {
   }
 }
 
+int32_t ckernels_halves_pay(void) {
+#if defined(__x86_64__)
+  return __builtin_cpu_is("amdfam19h");
+#else
+  return 0;
+#endif
+}
+
 const ckernels_bf16_table *ckernels_bf16_of(int32_t instruction_set) {
   switch (instruction_set) {
     case ckernels_portable: return &ckernels_bf16_portable_table;

@@ -13,8 +13,9 @@ typedef struct {
   size_t weights_step, rows_step;
 } lookahead;
 
-/* Rows of a panel that pass between two fetches: vectors of 8 are multiplied so soon that each instruction more counts. */
-enum { fetch_interval = WIDTH == 16 ? 1 : 4 };
+/* Rows of a panel that pass between two fetches. Between them stands nothing but loads and products, since a core that
+   another guest's thread shares issues half as many instructions; so vectors of 8 fetch one line of weights each time. */
+enum { fetch_interval = 4, fetched_weights = WIDTH == 16 ? 16 : fetch_interval * panel };
 
 /* Adds the products of number `k` of each row and a row of the panel. */
 INLINE void product_step(
@@ -49,9 +50,9 @@ INLINE void product_tile(
     for (; k + fetch_interval <= p->segment_length; k += fetch_interval) {
       UNROLL for (size_t i = 0; i < fetch_interval; i += 2) __builtin_prefetch(next + i * ahead.rows_step);
       next += ahead.rows_step * fetch_interval;
-      __builtin_prefetch(ahead.weights, 0, 2);
-      if (fetch_interval == 1) __builtin_prefetch(ahead.weights + ahead.weights_step / 2, 0, 2);
-      ahead.weights += ahead.weights_step * fetch_interval;
+      const float *end = ahead.weights + ahead.weights_step * fetch_interval;
+      for (const float *w = ahead.weights; w < end; w += fetched_weights) __builtin_prefetch(w, 0, 2);
+      ahead.weights = end;
       if (fetched < height) {
         prefetch(out + fetched * out_stride, vectors);
         if (residual) prefetch(residual + fetched * residual_stride, vectors);

@@ -23,7 +23,8 @@ enum {
 ///
 /// A row of a is `segment_count` pieces of `segment_length` floats at `segments[s]` from the row's start, so that a
 /// convolution's window is read where it lies. b is packed by `pack`. `columns` is a multiple of 16, and the last `padding`
-/// of them, fewer than 16, are of no meaning. `ahead` are panels that the next product will want.
+/// of them, fewer than 16, are of no meaning; of 8 or more the kernels leave out half a vector, for which 0 is said where that
+/// does not pay. `ahead` are panels that the next product will want.
 typedef struct {
   const float *_Nonnull a;
   size_t row_stride, group_stride;
@@ -134,6 +135,10 @@ enum { ckernels_portable = 0, ckernels_avx2 = 1, ckernels_avx512 = 2, ckernels_a
 /// AVX-512. The first question after it asks the kernel of Linux for leave to use its registers (arch_prctl,
 /// ARCH_REQ_XCOMP_PERM), for all threads of the process; where that is refused, it counts as missing.
 const ckernels_table *_Nullable ckernels_of(int32_t instruction_set);
+
+/// Whether half a vector of AVX-512 takes half the time of a whole one, as this processor computes halves one after the other
+/// (AMD's family 19h, Zen 4), so that three of them take less than two whole ones.
+int32_t ckernels_halves_pay(void);
 
 /// out[y·height + x][i] = a[i][x·inner + y]·scale[i] for a of rows × (outer·inner): places of a window come before
 /// channels. Rows of out are `out_stride` floats apart; `height` is at least `outer`. For packing weights.

@@ -111,6 +111,8 @@ struct MatrixProduct: Sendable {
     }
   }
 
+  private static let halvesPay = ckernels_halves_pay() != 0
+
   /// Computes a range of columns, its start a multiple of `grain`.
   ///
   /// The product's pointers of bias, residual and out are those of column 0; its matrix is filled in here, unless `panels`
@@ -125,7 +127,7 @@ struct MatrixProduct: Sendable {
     product.residual = given.residual.map { $0 + range.lowerBound }
     product.out = given.out + range.lowerBound
     product.columns = range.count
-    product.padding = max(0, range.upperBound - outputs)
+    product.padding = Self.halvesPay ? max(0, range.upperBound - outputs) : 0
     let weights = UnsafePointer(memory.floats + offset)
     switch kind {
     case .own:
