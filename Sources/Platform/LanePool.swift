@@ -9,16 +9,18 @@ internal import Synchronization
 ///
 /// Used by one thread at a time. The helpers end when the pool goes.
 package final class LanePool: Sendable {
-  /// The function of the run that is under way.
+  /// The run that is under way, or was last: what helpers know of the pool.
   private final class Work: @unchecked Sendable {
     var body: (Int) -> Void = { _ in }
+    /// How many runs have begun.
+    let generation = Atomic(0)
+    /// Helpers that are done with this one.
+    let finished = Atomic(0)
   }
 
   package let count: Int
   private let work = Work()
   private let helpers: [Helper]
-  private let generation: Atomic<Int>
-  private let finished: Atomic<Int>
   private let barrier: Barrier
 
   /// Starts a helper for each lane but the caller's, named after the pool and the lane.
@@ -26,12 +28,7 @@ package final class LanePool: Sendable {
     precondition(count > 0, "a pool has at least the caller's lane")
     self.count = count
     barrier = Barrier(count: count)
-    generation = Atomic(0)
-    finished = Atomic(0)
-    helpers = (1..<max(1, count)).map { _ in Helper() }
-    for (index, helper) in helpers.enumerated() {
-      helper.start(lane: index + 1, name: "\(name)-\(index + 1)", of: self)
-    }
+    helpers = (1..<max(1, count)).map { [work] in Helper(lane: $0, name: "\(name)-\($0)", work) }
   }
 
   deinit {
@@ -47,11 +44,11 @@ package final class LanePool: Sendable {
     guard count > 1 else { return body(0) }
     withoutActuallyEscaping(body) { body in
       work.body = body
-      finished.store(0, ordering: .relaxed)
-      generation.wrappingAdd(1, ordering: .sequentiallyConsistent)
+      work.finished.store(0, ordering: .relaxed)
+      work.generation.wrappingAdd(1, ordering: .sequentiallyConsistent)
       for helper in helpers where helper.isParked.load(ordering: .sequentiallyConsistent) { helper.bell.ring() }
       body(0)
-      Spin.until { finished.load(ordering: .acquiring) == count - 1 }
+      Spin.until { work.finished.load(ordering: .acquiring) == count - 1 }
       work.body = { _ in }
     }
   }
@@ -59,37 +56,33 @@ package final class LanePool: Sendable {
   /// Waits, within `run`, until every lane has come here; what each wrote before, all see after.
   package func synchronize() { barrier.wait() }
 
-  /// One helper thread; it holds the parts of the pool that it needs, not the pool.
+  /// One helper thread. It holds the work and not the pool, which could not go otherwise.
   private final class Helper: Sendable {
     let isParked = Atomic(false)
     let isEnding = Atomic(false)
     let bell = Bell()
+    private let work: Work
     private let thread = Mutex<OwnedThread?>(nil)
 
-    func start(lane: Int, name: String, of pool: LanePool) {
-      let pool = Unmanaged.passUnretained(pool)
-      thread.withLock { thread in
-        thread = OwnedThread(name: name) { [self] in
-          // The pool joins this thread before it goes.
-          pool._withUnsafeGuaranteedRef { work(lane, of: $0) }
-        }
-      }
+    init(lane: Int, name: String, _ work: Work) {
+      self.work = work
+      thread.withLock { thread in thread = OwnedThread(name: name) { [self] in run(lane) } }
     }
 
     func join() { thread.withLock { $0 }?.join() }
 
-    private func work(_ lane: Int, of pool: LanePool) {
+    private func run(_ lane: Int) {
       var seen = 0
       while true {
-        let hasWork = Spin.briefly { pool.generation.load(ordering: .acquiring) != seen }
+        let hasWork = Spin.briefly { work.generation.load(ordering: .acquiring) != seen }
         if isEnding.load(ordering: .acquiring) { return }
         guard hasWork else {
-          park(while: { pool.generation.load(ordering: .sequentiallyConsistent) == seen })
+          park(while: { work.generation.load(ordering: .sequentiallyConsistent) == seen })
           continue
         }
         seen += 1
-        pool.work.body(lane)
-        pool.finished.wrappingAdd(1, ordering: .releasing)
+        work.body(lane)
+        work.finished.wrappingAdd(1, ordering: .releasing)
       }
     }
 
