@@ -1,6 +1,10 @@
-/* Matrix products by a micro-kernel that keeps TILE_ROWS × 2 vectors of the result in registers. */
+/* Matrix products by a micro-kernel that keeps up to TILE_ROWS × 2 vectors of the result in registers: those of one panel, or,
+   where there are registers enough, of two beside each other, so that a number of a row once loaded serves more of them. */
 
-enum { wide = 2, narrow = 1, panel = wide * WIDTH, tile_rows = TILE_ROWS, bases = (TILE_ROWS + 2) / 3 };
+enum {
+  narrow = 1, wide = 2, trio = 3, quad = 4, panel = wide * WIDTH,
+  tile_rows = TILE_ROWS, bases = (TILE_ROWS + 2) / 3
+};
 
 INLINE void prefetch(const float *from, size_t vectors) {
   for (size_t i = 0; i < vectors * WIDTH; i += 16) __builtin_prefetch(from + i);
@@ -17,12 +21,25 @@ typedef struct {
    another guest's thread shares issues half as many instructions; so vectors of 8 fetch one line of weights each time. */
 enum { fetch_interval = 4, fetched_weights = WIDTH == 16 ? 16 : fetch_interval * panel };
 
-/* Adds the products of number `k` of each row and a row of the panel. */
+/* The row of a panel that is next, and that of the panel beside it. */
+typedef struct {
+  const float *first, *second;
+} panel_row;
+
+INLINE panel_row next_row(panel_row b, const size_t vectors) {
+  b.first += (vectors < wide ? vectors : wide) * WIDTH;
+  if (vectors > wide) b.second += (vectors - wide) * WIDTH;
+  return b;
+}
+
+/* Adds the products of number `k` of each row and a row of the panels. */
 INLINE void product_step(
-    const size_t height, const size_t vectors, const float *const *base, size_t stride, const size_t k, const float *b,
-    vec (*sum)[wide]) {
-  vec column[wide];
-  UNROLL for (size_t v = 0; v < vectors; v++) column[v] = load(b + v * WIDTH);
+    const size_t height, const size_t vectors, const float *const *base, size_t stride, const size_t k, panel_row b,
+    vec (*sum)[quad]) {
+  vec column[quad];
+  UNROLL for (size_t v = 0; v < vectors; v++) {
+    column[v] = load(v < wide ? b.first + v * WIDTH : b.second + (v - wide) * WIDTH);
+  }
   UNROLL for (size_t r = 0; r < height; r++) {
     const vec x = base[r / 3][r % 3 * stride + k];
     UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] = x * column[v] + sum[r][v];
@@ -33,9 +50,10 @@ INLINE void product_step(
    tile will add and overwrite, the rows of the next one, and its share of the next panel come from far while it is
    computed, evenly, lest what it reads itself wait behind them. */
 INLINE void product_tile(
-    const ckernels_product *p, const size_t height, const size_t vectors, const float *a, const float *b,
+    const ckernels_product *p, const size_t height, const size_t vectors, const float *a, const float *weights,
     const float *bias, const float *residual, float *out, int32_t activation, lookahead ahead) {
-  vec sum[tile_rows][wide];
+  panel_row b = {weights, weights + panel * p->segment_count * p->segment_length};
+  vec sum[tile_rows][quad];
   UNROLL for (size_t v = 0; v < vectors; v++) {
     const vec start = bias ? load(bias + v * WIDTH) : (vec)0;
     UNROLL for (size_t r = 0; r < height; r++) sum[r][v] = start;
@@ -60,13 +78,13 @@ INLINE void product_tile(
       }
       UNROLL for (size_t i = 0; i < fetch_interval; i++) {
         product_step(height, vectors, base, stride, i, b, sum);
-        b += vectors * WIDTH;
+        b = next_row(b, vectors);
       }
       UNROLL for (size_t q = 0; q < bases; q++) base[q] += fetch_interval;
     }
     for (; k < p->segment_length; k++) {
       product_step(height, vectors, base, stride, 0, b, sum);
-      b += vectors * WIDTH;
+      b = next_row(b, vectors);
       UNROLL for (size_t q = 0; q < bases; q++) base[q]++;
     }
   }
@@ -163,50 +181,64 @@ typedef void tile_function(const ckernels_product *, const tile_run *);
       if (bounds != p->activation) activate(run.out, p->out_row_stride, height, run.columns, p->activation); \
     } \
   }
-#define TILES(height) TILE(product_tile, height, wide) TILE(product_tile, height, narrow)
-#define NAMES(height) {product_tile_##height##_narrow, product_tile_##height##_wide}
-#define HALF_TILES(height) TILE(half_tile, height, 1) TILE(half_tile, height, 3)
-#define HALF_NAMES(height) {half_tile_##height##_1, half_tile_##height##_3}
+#define TO_6(of, vectors) of(1, vectors) of(2, vectors) of(3, vectors) of(4, vectors) of(5, vectors) of(6, vectors)
+#define TO_8(of, vectors) TO_6(of, vectors) of(7, vectors) of(8, vectors)
+#define TO_9(of, vectors) TO_8(of, vectors) of(9, vectors)
+#define TO_12(of, vectors) TO_9(of, vectors) of(10, vectors) of(11, vectors) of(12, vectors)
+#define PRODUCT_TILE(height, vectors) TILE(product_tile, height, vectors)
+#define PRODUCT_NAME(height, vectors) product_tile_##height##_##vectors,
+#define HALF_TILE(height, halves) TILE(half_tile, height, halves)
+#define HALF_NAME(height, halves) half_tile_##height##_##halves,
 
-TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
-#if TILE_ROWS > 6
-TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12)
+#if TILE_ROWS == 12
+TO_12(PRODUCT_TILE, narrow) TO_12(PRODUCT_TILE, wide) TO_8(PRODUCT_TILE, trio) TO_6(PRODUCT_TILE, quad)
+TO_9(HALF_TILE, 1) TO_9(HALF_TILE, 3)
+#else
+TO_6(PRODUCT_TILE, narrow) TO_6(PRODUCT_TILE, wide)
 #endif
 
-/* By height and whether the panel is wide. */
-static tile_function *const tiles[tile_rows][2] = {
-    NAMES(1), NAMES(2), NAMES(3), NAMES(4), NAMES(5), NAMES(6),
-#if TILE_ROWS > 6
-    NAMES(7), NAMES(8), NAMES(9), NAMES(10), NAMES(11), NAMES(12),
-#endif
-};
-
-#if WIDTH == 16
-HALF_TILES(1) HALF_TILES(2) HALF_TILES(3) HALF_TILES(4) HALF_TILES(5) HALF_TILES(6) HALF_TILES(7) HALF_TILES(8)
-HALF_TILES(9)
-
-static tile_function *const half_tiles[half_rows][2] = {
-    HALF_NAMES(1), HALF_NAMES(2), HALF_NAMES(3), HALF_NAMES(4), HALF_NAMES(5), HALF_NAMES(6), HALF_NAMES(7),
-    HALF_NAMES(8), HALF_NAMES(9),
-};
+/* By vectors and height; of halves whether there are three of them. */
+#if TILE_ROWS == 12
+static tile_function *const tiles[quad][tile_rows] = {
+    {TO_12(PRODUCT_NAME, narrow)}, {TO_12(PRODUCT_NAME, wide)}, {TO_8(PRODUCT_NAME, trio)}, {TO_6(PRODUCT_NAME, quad)}};
+static tile_function *const half_tiles[2][half_rows] = {{TO_9(HALF_NAME, 1)}, {TO_9(HALF_NAME, 3)}};
+#else
+static tile_function *const tiles[wide][tile_rows] = {{TO_6(PRODUCT_NAME, narrow)}, {TO_6(PRODUCT_NAME, wide)}};
 #endif
 
-/* Panel by panel, so that one stays in the nearest cache while all rows pass; rows are shared out evenly to tiles, first
-   the taller ones. */
+/* What the next columns are computed by. */
+typedef struct {
+  tile_function *const *tiles;
+  size_t most_rows, columns;
+} tiling;
+
+/* `left`: columns that there are besides those of a last panel of which half a vector is left out, `halved`. */
+INLINE tiling next_tiling(size_t left, size_t halved, size_t rows) {
+#if TILE_ROWS == 12
+  /* Fewer rows fill one tile of twelve better than two of six. */
+  enum { least_rows = 8 };
+  if (left == 0) return (tiling){half_tiles[halved == panel], half_rows, halved};
+  if (rows >= least_rows && left == trio * WIDTH) return (tiling){tiles[trio - 1], 2 * tile_rows / trio, left};
+  if (rows >= least_rows && left >= quad * WIDTH && left != (wide + trio) * WIDTH) {
+    return (tiling){tiles[quad - 1], 2 * tile_rows / quad, quad * WIDTH};
+  }
+#else
+  (void)halved, (void)rows;
+#endif
+  return left < panel ? (tiling){tiles[narrow - 1], tile_rows, left} : (tiling){tiles[wide - 1], tile_rows, panel};
+}
+
+/* A panel or two at a time, so that they stay in the nearest cache while all rows pass; rows are shared out evenly to tiles,
+   first the taller ones. */
 static void multiply(const ckernels_product *p) {
   if (p->rows == 0) return;
   const size_t depth = p->segment_count * p->segment_length;
-  for (size_t n = 0; n < p->columns; n += panel) {
-    const size_t columns = p->columns - n < panel ? p->columns - n : panel;
-    tile_function *const(*kind)[2] = tiles;
-    size_t most = tile_rows;
-#if WIDTH == 16
-    if (n + columns == p->columns && p->padding >= WIDTH / 2) {
-      kind = half_tiles;
-      most = half_rows;
-    }
-#endif
-    const size_t count = (p->rows + most - 1) / most, height = p->rows / count, taller = p->rows % count;
+  const size_t halved = TILE_ROWS == 12 && p->padding >= WIDTH / 2 ? (p->columns - 1) % panel + 1 : 0;
+  for (size_t n = 0, columns; n < p->columns; n += columns) {
+    const tiling kind = next_tiling(p->columns - halved - n, halved, p->rows);
+    columns = kind.columns;
+    const size_t count = (p->rows + kind.most_rows - 1) / kind.most_rows;
+    const size_t height = p->rows / count, taller = p->rows % count;
     const float *next = n + columns < p->columns ? p->panels + (n + columns) * depth : p->ahead;
     tile_run run = {
         .columns = columns,
@@ -216,17 +248,17 @@ static void multiply(const ckernels_product *p) {
             .weights = next ? next : p->panels,
             .weights_step = next ? columns / (p->groups * count) : 0,
             /* Rows that do not lie close together are left where they are. */
-            .rows_step = p->row_stride < 2 * depth ? (most * p->row_stride + depth - 1) / depth : 0,
+            .rows_step = p->row_stride < 2 * depth ? (kind.most_rows * p->row_stride + depth - 1) / depth : 0,
         }};
     for (size_t g = 0; g < p->groups; g++) {
       run.a = p->a + g * p->group_stride;
       run.out = p->out + g * p->out_group_stride + n;
       run.residual = p->residual ? p->residual + g * p->residual_group_stride + n : NULL;
       run.tiles = taller;
-      if (taller) kind[height][columns == panel](p, &run);
+      if (taller) kind.tiles[height](p, &run);
       run = below(p, run, taller * (height + 1), taller);
       run.tiles = count - taller;
-      kind[height - 1][columns == panel](p, &run);
+      kind.tiles[height - 1](p, &run);
       run.ahead.weights += run.tiles * run.ahead.weights_step * depth;
     }
   }
