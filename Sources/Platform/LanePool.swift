@@ -56,7 +56,9 @@ package final class LanePool: Sendable {
   /// Waits, within `run`, until every lane has come here; what each wrote before, all see after.
   package func synchronize() { barrier.wait() }
 
-  /// One helper thread. It holds the work and not the pool, which could not go otherwise.
+  /// One helper thread.
+  ///
+  /// It holds the work and not the pool, which could not go otherwise.
   private final class Helper: Sendable {
     let isParked = Atomic(false)
     let isEnding = Atomic(false)
