@@ -68,7 +68,7 @@ package struct BatchExchange<Key: Hashable & Sendable, Element: Sendable>: Senda
   /// Seats a producer that could not put an element into a lane.
   package mutating func seatProducer(for lane: Lane) -> Int {
     let seat = seats.take()
-    producers.append(WaitingProducer(seat: seat, lane: lanes.await(lane), capacity: lane.capacity))
+    producers.append(WaitingProducer(seat: seat, lane: lanes.reserve(lane), capacity: lane.capacity))
     return seat
   }
 

@@ -45,13 +45,13 @@ package struct BatchLanes<Key: Hashable & Sendable, Element: Sendable>: Sendable
   /// How many elements lie in the lane of a key.
   package func count(of key: Key) -> Int { numbers[key].map { order.count(of: $0) } ?? 0 }
 
-  /// How many elements lie in the lane with a number that `await` gave.
+  /// How many elements lie in the lane with a number that `reserve` gave.
   func count(at number: Int) -> Int { order.count(of: number) }
 
   /// The number of a lane, which it keeps until `leave` was called as often.
-  mutating func await(_ lane: Lane) -> Int {
+  mutating func reserve(_ lane: Lane) -> Int {
     let number = number(of: lane.key)
-    order.await(number)
+    order.reserve(number)
     return number
   }
 

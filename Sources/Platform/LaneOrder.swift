@@ -61,7 +61,7 @@ struct LaneOrder: Sendable {
   mutating func hold(_ number: Int, _ isHeld: Bool) { lanes[number].isHeld = isHeld }
 
   /// A lane keeps its number until `leave` was called as often.
-  mutating func await(_ number: Int) { lanes[number].waiting += 1 }
+  mutating func reserve(_ number: Int) { lanes[number].waiting += 1 }
   mutating func leave(_ number: Int) { lanes[number].waiting -= 1 }
 
   /// The moment at which the next lane becomes ripe if nothing is added; nil if none will.
