@@ -51,6 +51,10 @@ int32_t ckernels_halves_pay(void) {
 #endif
 }
 
+void ckernels_fetch(const float *numbers, size_t count) {
+  for (size_t i = 0; i < count; i += 16) __builtin_prefetch(numbers + i, 0, 2);
+}
+
 const ckernels_bf16_table *ckernels_bf16_of(int32_t instruction_set) {
   switch (instruction_set) {
     case ckernels_portable: return &ckernels_bf16_portable_table;

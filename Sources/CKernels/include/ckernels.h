@@ -140,6 +140,10 @@ const ckernels_table *_Nullable ckernels_of(int32_t instruction_set);
 /// (AMD's family 19h, Zen 4), so that three of them take less than two whole ones.
 int32_t ckernels_halves_pay(void);
 
+/// Asks for numbers that are wanted at once, line after line as they lie, so that they are in the second-level cache when
+/// another order of reading them would wait for each.
+void ckernels_fetch(const float *_Nonnull numbers, size_t count);
+
 /// out[y·height + x][i] = a[i][x·inner + y]·scale[i] for a of rows × (outer·inner): places of a window come before
 /// channels. Rows of out are `out_stride` floats apart; `height` is at least `outer`. For packing weights.
 void ckernels_transpose(

@@ -56,6 +56,20 @@ package enum MatrixLibrary {
       blasint(outStride))
   }
 
+  /// Whether it has kernels that read small operands where they lie: only for AVX-512.
+  private static let hasSmallKernels = InstructionSet.available.contains(.avx512)
+  /// Multiplications up to which it takes them (`sgemm_small_kernel_permit_skylakex.c`).
+  private static let mostSmall = 1_000_000
+  /// Columns that are worth a call.
+  private static let callColumns = 64
+
+  /// How many columns of a product one call should compute: all, or so few that the library need not copy the operands
+  /// together first.
+  static func columnsPerCall(rows: Int, depth: Int, columns: Int) -> Int {
+    let isSmaller = columns > callColumns && rows * depth * callColumns <= mostSmall
+    return hasSmallKernels && isSmaller && rows * depth * columns > mostSmall ? callColumns : columns
+  }
+
   /// Opens the library (`dlopen`, `openblas_set_num_threads`).
   private static func open() throws(EngineError) -> Product {
     // The library starts threads of its own, which must take no signal of ours.

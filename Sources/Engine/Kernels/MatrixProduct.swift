@@ -167,12 +167,16 @@ struct MatrixProduct: Sendable {
     let groups = isOneMatrix ? 1 : product.groups
     let rows = product.groups * product.rows / groups
     let first = isGathered ? 0 : product.segments[0]
+    if product.columns == columns && depth * columns <= Self.mostFetched { ckernels_fetch(weights, depth * columns) }
+    let part = MatrixLibrary.columnsPerCall(rows: rows, depth: depth, columns: product.columns)
     for group in 0..<groups {
       let source = a + first + group * (isGathered ? rows * depth : product.group_stride)
       let out = product.out + group * product.out_group_stride
-      MatrixLibrary.multiply(
-        source, rowStride: rowStride, weights, columnsInMemory: columns, to: out, rowStride: product.out_row_stride,
-        rows: rows, depth: depth, columns: product.columns)
+      for column in stride(from: 0, to: product.columns, by: part) {
+        MatrixLibrary.multiply(
+          source, rowStride: rowStride, weights + column, columnsInMemory: columns, to: out + column,
+          rowStride: product.out_row_stride, rows: rows, depth: depth, columns: min(part, product.columns - column))
+      }
     }
     for group in 0..<product.groups {
       let out = product.out + group * product.out_group_stride
@@ -186,6 +190,9 @@ struct MatrixProduct: Sendable {
     }
   }
 
+  /// Weights up to which OpenBLAS finds them in the second-level cache if they were asked for; it copies them together in an
+  /// order in which each line would be waited for.
+  private static let mostFetched = 1 << 19
   /// Copies the pieces of each row together.
   private func gather(_ product: ckernels_product, to scratch: UnsafeMutablePointer<Float>) {
     var target = scratch
