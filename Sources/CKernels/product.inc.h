@@ -17,6 +17,24 @@ typedef struct {
   size_t weights_step, rows_step;
 } lookahead;
 
+/* Tiles of the same rows and columns, one below the other; what the first of them reads and writes. */
+typedef struct {
+  size_t tiles, columns;
+  const float *a, *b, *bias, *residual;
+  /* From a panel to that beside it. */
+  ptrdiff_t beside;
+  float *out;
+  /* Whether `out` holds sums to which these are added, instead of the bias. */
+  int adds;
+  lookahead ahead;
+} tile_run;
+
+/* What the sum begins with that goes to `out`, the first row's or not. */
+INLINE vec beginning(const tile_run *run, const size_t v, size_t row_floats) {
+  if (run->adds) return load(run->out + row_floats + v * WIDTH);
+  return run->bias ? load(run->bias + v * WIDTH) : (vec)0;
+}
+
 /* Rows of a panel that pass between two fetches. Between them stands nothing but loads and products, since a core that
    another guest's thread shares issues half as many instructions; so vectors of 8 fetch one line of weights each time. */
 enum { fetch_interval = 4, fetched_weights = WIDTH == 16 ? 16 : fetch_interval * panel };
@@ -50,16 +68,16 @@ INLINE void product_step(
    tile will add and overwrite, the rows of the next one, and its share of the next panel come from far while it is
    computed, evenly, lest what it reads itself wait behind them. */
 INLINE void product_tile(
-    const ckernels_product *p, const size_t height, const size_t vectors, const float *a, const float *weights,
-    const float *bias, const float *residual, float *out, int32_t activation, lookahead ahead) {
-  panel_row b = {weights, weights + panel * p->segment_count * p->segment_length};
-  vec sum[tile_rows][quad];
-  UNROLL for (size_t v = 0; v < vectors; v++) {
-    const vec start = bias ? load(bias + v * WIDTH) : (vec)0;
-    UNROLL for (size_t r = 0; r < height; r++) sum[r][v] = start;
-  }
+    const ckernels_product *p, const size_t height, const size_t vectors, const tile_run *run, int32_t activation) {
+  panel_row b = {run->b, run->b + run->beside};
   const size_t stride = p->row_stride, out_stride = p->out_row_stride, residual_stride = p->residual_row_stride;
-  const float *next = a + height * stride;
+  vec sum[tile_rows][quad];
+  UNROLL for (size_t r = 0; r < height; r++) {
+    UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] = beginning(run, v, r * out_stride);
+  }
+  const float *a = run->a, *residual = run->residual, *next = a + height * stride;
+  float *out = run->out;
+  lookahead ahead = run->ahead;
   size_t fetched = 0;
   for (size_t s = 0; s < p->segment_count; s++) {
     const float *base[bases];
@@ -115,13 +133,15 @@ INLINE vec joined(half_vec lower, half_vec upper) {
 }
 
 INLINE void half_tile(
-    const ckernels_product *p, const size_t height, const size_t halves, const float *a, const float *b,
-    const float *bias, const float *residual, float *out, int32_t activation, lookahead ahead) {
-  (void)ahead;
+    const ckernels_product *p, const size_t height, const size_t halves, const tile_run *run, int32_t activation) {
+  const float *a = run->a, *b = run->b, *residual = run->residual;
+  float *out = run->out;
   half_vec sum[half_rows][3];
-  UNROLL for (size_t h = 0; h < halves; h++) {
-    const half_vec start = bias ? load_half(bias + h * (WIDTH / 2)) : (half_vec)0;
-    UNROLL for (size_t r = 0; r < height; r++) sum[r][h] = start;
+  UNROLL for (size_t r = 0; r < height; r++) {
+    UNROLL for (size_t h = 0; h < halves; h++) {
+      const float *start = run->adds ? out + r * p->out_row_stride : run->bias;
+      sum[r][h] = start ? load_half(start + h * (WIDTH / 2)) : (half_vec)0;
+    }
   }
   UNROLL for (size_t r = 0; r < height; r++) {
     if (residual) prefetch(residual + r * p->residual_row_stride, (halves + 1) / 2);
@@ -153,14 +173,6 @@ INLINE void half_tile(
 }
 #endif
 
-/* Tiles of the same rows and columns, one below the other; what the first of them reads and writes. */
-typedef struct {
-  size_t tiles, columns;
-  const float *a, *b, *bias, *residual;
-  float *out;
-  lookahead ahead;
-} tile_run;
-
 /* The run without its first `rows` rows, in which there are `tiles` tiles. */
 INLINE tile_run below(const ckernels_product *p, tile_run run, size_t rows, size_t tiles) {
   run.tiles -= tiles;
@@ -177,7 +189,7 @@ typedef void tile_function(const ckernels_product *, const tile_run *);
   static void kind##_##height##_##vectors(const ckernels_product *p, const tile_run *first) { \
     const int32_t bounds = is_clamp(p->activation) ? p->activation : ckernels_none; \
     for (tile_run run = *first; run.tiles > 0; run = below(p, run, height, 1)) { \
-      kind(p, height, vectors, run.a, run.b, run.bias, run.residual, run.out, bounds, run.ahead); \
+      kind(p, height, vectors, &run, bounds); \
       if (bounds != p->activation) activate(run.out, p->out_row_stride, height, run.columns, p->activation); \
     } \
   }
@@ -213,37 +225,50 @@ typedef struct {
 } tiling;
 
 /* `left`: columns that there are besides those of a last panel of which half a vector is left out, `halved`. */
-INLINE tiling next_tiling(size_t left, size_t halved, size_t rows) {
+INLINE tiling next_tiling(size_t left, size_t halved, size_t rows, size_t depth) {
 #if TILE_ROWS == 12
-  /* Fewer rows fill one tile of twelve better than two of six. */
-  enum { least_rows = 8 };
+  /* Few rows fill one tile of twelve better than two of six, and deep panels come from far for each tile. */
+  enum { least_rows = 9, depth_a_row = 128 };
+  const int are_many = rows >= least_rows && depth < depth_a_row * rows;
   if (left == 0) return (tiling){half_tiles[halved == panel], half_rows, halved};
-  if (rows >= least_rows && left == trio * WIDTH) return (tiling){tiles[trio - 1], 2 * tile_rows / trio, left};
-  if (rows >= least_rows && left >= quad * WIDTH && left != (wide + trio) * WIDTH) {
+  if (are_many && left == trio * WIDTH) return (tiling){tiles[trio - 1], 2 * tile_rows / trio, left};
+  if (are_many && left >= quad * WIDTH && left != (wide + trio) * WIDTH) {
     return (tiling){tiles[quad - 1], 2 * tile_rows / quad, quad * WIDTH};
   }
 #else
-  (void)halved, (void)rows;
+  (void)halved, (void)rows, (void)depth;
 #endif
   return left < panel ? (tiling){tiles[narrow - 1], tile_rows, left} : (tiling){tiles[wide - 1], tile_rows, panel};
 }
 
+/* Some rows of the panels, which are `panel_rows` high, from row `first` on. */
+typedef struct {
+  size_t panel_rows, first;
+  int adds;
+} part;
+
+/* Where they begin in the panel of column `n`. */
+INLINE const float *panel_part(const ckernels_product *p, part some, size_t n) {
+  return p->panels + n * some.panel_rows + some.first * (p->columns - n < panel ? p->columns - n : panel);
+}
+
 /* A panel or two at a time, so that they stay in the nearest cache while all rows pass; rows are shared out evenly to tiles,
    first the taller ones. */
-static void multiply(const ckernels_product *p) {
-  if (p->rows == 0) return;
+static void multiply_part(const ckernels_product *p, part some) {
   const size_t depth = p->segment_count * p->segment_length;
   const size_t halved = TILE_ROWS == 12 && p->padding >= WIDTH / 2 ? (p->columns - 1) % panel + 1 : 0;
   for (size_t n = 0, columns; n < p->columns; n += columns) {
-    const tiling kind = next_tiling(p->columns - halved - n, halved, p->rows);
+    const tiling kind = next_tiling(p->columns - halved - n, halved, p->rows, depth);
     columns = kind.columns;
     const size_t count = (p->rows + kind.most_rows - 1) / kind.most_rows;
     const size_t height = p->rows / count, taller = p->rows % count;
-    const float *next = n + columns < p->columns ? p->panels + (n + columns) * depth : p->ahead;
+    const float *next = n + columns < p->columns ? panel_part(p, some, n + columns) : p->ahead;
     tile_run run = {
         .columns = columns,
-        .b = p->panels + n * depth,
+        .b = panel_part(p, some, n),
+        .beside = columns > panel ? panel_part(p, some, n + panel) - panel_part(p, some, n) : 0,
         .bias = p->bias ? p->bias + n : NULL,
+        .adds = some.adds,
         .ahead = {
             .weights = next ? next : p->panels,
             .weights_step = next ? columns / (p->groups * count) : 0,
@@ -261,6 +286,26 @@ static void multiply(const ckernels_product *p) {
       kind.tiles[height - 1](p, &run);
       run.ahead.weights += run.tiles * run.ahead.weights_step * depth;
     }
+  }
+}
+
+/* Panels too deep to stay in the second-level cache beside those that follow pass some rows at a time: sums that wait in `out`
+   go on as they were. Where a residual may lie in `out`, or a window is read in pieces, panels pass whole. */
+static void multiply(const ckernels_product *p) {
+  enum { deep = (1 << 17) / panel, part_rows = deep / 4 };
+  if (p->rows == 0) return;
+  const size_t depth = p->segment_length;
+  if (p->segment_count > 1 || p->residual || depth < deep) {
+    multiply_part(p, (part){p->segment_count * depth, 0, 0});
+    return;
+  }
+  ckernels_product q = *p;
+  for (size_t first = 0; first < depth; first += q.segment_length, q.a += q.segment_length) {
+    const int is_last = depth - first <= part_rows;
+    q.segment_length = is_last ? depth - first : part_rows;
+    q.activation = is_last ? p->activation : ckernels_none;
+    q.ahead = is_last ? p->ahead : panel_part(p, (part){depth, first + part_rows, 0}, 0);
+    multiply_part(&q, (part){depth, first, first > 0});
   }
 }
 
