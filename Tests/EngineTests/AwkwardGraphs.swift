@@ -126,6 +126,21 @@ struct AwkwardGraph: Sendable, CustomStringConvertible {
         Graph.Node(name: "out", operation: .activation(.relu), inputs: ["sum"]),
       ]),
     AwkwardGraph(
+      "residuals one after the other, the first of them read again at last", prime,
+      nodes: [
+        Graph.Node(name: "stem", operation: conv(3, 6, 1), inputs: ["input"]),
+        Graph.Node(name: "a", operation: conv(6, 4, 3, padding: .symmetric(1)), inputs: ["stem"]),
+        Graph.Node(name: "b", operation: conv(4, 6, 1), inputs: ["a"]),
+        Graph.Node(name: "first", operation: .add, inputs: ["b", "stem"]),
+        Graph.Node(name: "c", operation: conv(6, 4, 1), inputs: ["first"]),
+        Graph.Node(name: "d", operation: conv(4, 6, 3, padding: .symmetric(1)), inputs: ["c"]),
+        Graph.Node(name: "second", operation: .add, inputs: ["d", "first"]),
+        Graph.Node(name: "e", operation: conv(6, 6, 1, bias: false), inputs: ["second"]),
+        Graph.Node(name: "f", operation: conv(6, 6, 3, padding: .symmetric(1)), inputs: ["e"]),
+        Graph.Node(name: "third", operation: .add, inputs: ["second", "f"]),
+        Graph.Node(name: "last", operation: .add, inputs: ["third", "stem"]),
+      ]),
+    AwkwardGraph(
       "the picture added to a convolution of itself", prime,
       nodes: [
         Graph.Node(name: "conv", operation: conv(3, 3, 3, padding: .symmetric(1)), inputs: ["input"]),

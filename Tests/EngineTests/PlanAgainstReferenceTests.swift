@@ -40,6 +40,22 @@ struct PlanAgainstReferenceTests {
     }
   }
 
+  @Test func anOutputTakesTheMemoryOfTheResidualItReplaces() throws {
+    let nodes = [
+      Graph.Node(name: "stem", operation: AwkwardGraph.conv(3, 16, 1), inputs: ["input"]),
+      Graph.Node(name: "a", operation: AwkwardGraph.conv(16, 16, 1), inputs: ["stem"]),
+      Graph.Node(name: "b", operation: AwkwardGraph.conv(16, 16, 1), inputs: ["a"]),
+      Graph.Node(name: "sum", operation: .add, inputs: ["b", "stem"]),
+      Graph.Node(name: "out", operation: .globalAveragePool, inputs: ["sum"]),
+    ]
+    let graph = Graph(inputShape: Shape(c: 3, h: 64, w: 64), nodes: nodes, outputName: "out")
+    let network = try CompiledNetwork(
+      graph: graph, weights: SeededTensors(graph: graph, seed: 1), options: EngineOptions(isExact: true))
+    let plan = try InferencePlan(network: network, batchCapacity: 1)
+    let valueBytes = 16 * 64 * 64 * 4
+    #expect(plan.workspaceBytes > 2 * valueBytes && plan.workspaceBytes < 5 * valueBytes / 2)
+  }
+
   /// A run must not see what an earlier, larger one left behind.
   @Test func anotherRunForgetsTheFirst() throws {
     for awkward in AwkwardGraph.all {

@@ -17,6 +17,10 @@ struct ConvolutionStep: Sendable {
 
   var inputs: [Int] { [input] + (residual.map { [$0] } ?? []) + (scale.map { [$0] } ?? []) }
 
+  /// The residual, unless it is read for something else too: the output may take its memory where sums are whole when the
+  /// output is first written.
+  var replacedResidual: Int? { residual == input || residual == scale ? nil : residual }
+
   var isDepthwise: Bool {
     convolution.groups == convolution.inChannels && convolution.outChannels == convolution.inChannels
       && convolution.groups > 1

@@ -20,6 +20,7 @@ struct PointwiseConvolution: StepKernel {
 
   var inputs: [Int] { step.inputs }
   var outputs: [Int] { [step.output] }
+  var replaced: Int? { matrix.isLibrary ? nil : step.replacedResidual }
   var algorithm: String { "1×1" + matrix.kind.suffix }
   var weightBytes: Int { matrix.memory.byteCount + bias.byteCount }
 

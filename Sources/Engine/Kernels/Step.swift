@@ -38,6 +38,9 @@ protocol StepKernel: Sendable {
   var inputs: [Int] { get }
   /// Values that it writes.
   var outputs: [Int] { get }
+  /// An input of which each number is read once, just before the output's at the same place is written: its memory may be the
+  /// output's. nil if there is none.
+  var replaced: Int? { get }
   /// What it does, in a word or two for people.
   var algorithm: String { get }
 
@@ -52,6 +55,8 @@ protocol StepKernel: Sendable {
 }
 
 extension StepKernel {
+  var replaced: Int? { nil }
+
   var weightBytes: Int { 0 }
 
   func scratchFloats(batch: Int, lanes: Int) -> Int { 0 }

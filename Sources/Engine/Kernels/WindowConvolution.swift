@@ -25,6 +25,7 @@ struct WindowConvolution: StepKernel {
 
   var inputs: [Int] { step.inputs }
   var outputs: [Int] { [step.output] }
+  var replaced: Int? { matrix.isLibrary ? nil : step.replacedResidual }
   var algorithm: String { "windows" + matrix.kind.suffix }
   var weightBytes: Int { matrix.memory.byteCount + bias.byteCount }
 

@@ -36,6 +36,7 @@ struct WinogradConvolution: StepKernel {
 
   var inputs: [Int] { step.inputs }
   var outputs: [Int] { [step.output] }
+  var replaced: Int? { step.replacedResidual }
   var algorithm: String { "winograd F(\(tile)×\(tile))" + (products[0].isLibrary ? ", OpenBLAS" : "") }
   var weightBytes: Int { products[0].memory.byteCount + bias.byteCount }
 
