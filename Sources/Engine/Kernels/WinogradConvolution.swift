@@ -61,7 +61,8 @@ struct WinogradConvolution: StepKernel {
   /// OpenBLAS would pack the tiles anew for each part.
   private func partColumns(tiles: Int) -> Int {
     if products[0].isLibrary { return columns }
-    let grain = products[0].grain
+    // Two panels, which products take beside each other.
+    let grain = 2 * products[0].grain
     return min(columns, max(grain, 163_840 / (products.count * tiles) / grain * grain))
   }
 
