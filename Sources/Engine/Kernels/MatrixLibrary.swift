@@ -57,17 +57,20 @@ package enum MatrixLibrary {
   }
 
   /// Whether it has kernels that read small operands where they lie: only for AVX-512.
-  private static let hasSmallKernels = InstructionSet.available.contains(.avx512)
+  static let hasSmallKernels = InstructionSet.available.contains(.avx512)
   /// Multiplications up to which it takes them (`sgemm_small_kernel_permit_skylakex.c`).
   private static let mostSmall = 1_000_000
-  /// Columns that are worth a call.
-  private static let callColumns = 64
+  /// Columns and rows that are worth a call.
+  private static let (callColumns, fewestRows) = (64, 48)
 
-  /// How many columns of a product one call should compute: all, or so few that the library need not copy the operands
+  /// How many rows and columns of a product one call should compute: all, or so few that the library need not copy the operands
   /// together first.
-  static func columnsPerCall(rows: Int, depth: Int, columns: Int) -> Int {
-    let isSmaller = columns > callColumns && rows * depth * callColumns <= mostSmall
-    return hasSmallKernels && isSmaller && rows * depth * columns > mostSmall ? callColumns : columns
+  static func extentPerCall(rows: Int, depth: Int, columns: Int) -> (rows: Int, columns: Int) {
+    let part = min(columns, callColumns)
+    let most = mostSmall / max(1, depth * part)
+    guard hasSmallKernels, rows * depth * columns > mostSmall, most >= fewestRows else { return (rows, columns) }
+    let calls = (rows + most - 1) / most
+    return ((rows + calls - 1) / calls, part)
   }
 
   /// Opens the library (`dlopen`, `openblas_set_num_threads`).

@@ -151,50 +151,42 @@ struct MatrixProduct: Sendable {
       memory.floats + offset + range.lowerBound * depth, depth, range.count, factors, panels)
   }
 
+  /// Of one group; rows that lie in pieces are gathered first.
   private func runLibrary(
     _ product: ckernels_product, _ weights: UnsafePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
   ) {
-    var a = product.a
-    var rowStride = product.row_stride
+    precondition(product.groups == 1, "windows of several lines are gathered before OpenBLAS multiplies them")
+    var (source, rowStride) = (product.a + product.segments[0], product.row_stride)
     if product.segment_count > 1 {
       gather(product, to: scratch)
-      a = UnsafePointer(scratch)
-      rowStride = depth
+      (source, rowStride) = (UnsafePointer(scratch), depth)
     }
-    let isGathered = product.segment_count > 1
-    let isOneMatrix =
-      product.groups == 1 || (isGathered && product.out_group_stride == product.rows * product.out_row_stride)
-    let groups = isOneMatrix ? 1 : product.groups
-    let rows = product.groups * product.rows / groups
-    let first = isGathered ? 0 : product.segments[0]
     if product.columns == columns && depth * columns <= Self.mostFetched { ckernels_fetch(weights, depth * columns) }
-    let part = MatrixLibrary.columnsPerCall(rows: rows, depth: depth, columns: product.columns)
-    for group in 0..<groups {
-      let source = a + first + group * (isGathered ? rows * depth : product.group_stride)
-      let out = product.out + group * product.out_group_stride
-      for column in stride(from: 0, to: product.columns, by: part) {
+    let part = MatrixLibrary.extentPerCall(rows: product.rows, depth: depth, columns: product.columns)
+    for column in stride(from: 0, to: product.columns, by: part.columns) {
+      for row in stride(from: 0, to: product.rows, by: part.rows) {
         MatrixLibrary.multiply(
-          source, rowStride: rowStride, weights + column, columnsInMemory: columns, to: out + column,
-          rowStride: product.out_row_stride, rows: rows, depth: depth, columns: min(part, product.columns - column))
+          source + row * rowStride, rowStride: rowStride, weights + column, columnsInMemory: columns,
+          to: product.out + row * product.out_row_stride + column, rowStride: product.out_row_stride,
+          rows: min(part.rows, product.rows - row), depth: depth, columns: min(part.columns, product.columns - column))
       }
     }
-    for group in 0..<product.groups {
-      let out = product.out + group * product.out_group_stride
-      var finish = ckernels_rows(
-        UnsafePointer(out), stride: product.out_row_stride, to: out, stride: product.out_row_stride,
-        rows: product.rows, channels: product.columns, activation: product.activation)
-      finish.shift = product.bias
-      finish.b = product.residual.map { $0 + group * product.residual_group_stride }
-      finish.b_stride = product.residual_row_stride
-      kernels.table.pointee.rows(&finish)
-    }
+    guard product.bias != nil || product.residual != nil || product.activation != 0 else { return }
+    var finish = ckernels_rows(
+      UnsafePointer(product.out), stride: product.out_row_stride, to: product.out, stride: product.out_row_stride,
+      rows: product.rows, channels: product.columns, activation: product.activation)
+    finish.shift = product.bias
+    finish.b = product.residual
+    finish.b_stride = product.residual_row_stride
+    kernels.table.pointee.rows(&finish)
   }
 
   /// Weights up to which OpenBLAS finds them in the second-level cache if they were asked for; it copies them together in an
   /// order in which each line would be waited for.
   private static let mostFetched = 1 << 19
-  /// Copies the pieces of each row together.
-  private func gather(_ product: ckernels_product, to scratch: UnsafeMutablePointer<Float>) {
+
+  /// Copies the pieces of each row together, row after row of each group.
+  func gather(_ product: ckernels_product, to scratch: UnsafeMutablePointer<Float>) {
     var target = scratch
     for group in 0..<product.groups {
       for row in 0..<product.rows {

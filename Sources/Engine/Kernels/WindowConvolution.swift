@@ -29,10 +29,9 @@ struct WindowConvolution: StepKernel {
   var algorithm: String { "windows" + matrix.kind.suffix }
   var weightBytes: Int { matrix.memory.byteCount + bias.byteCount }
 
-  /// Output rows a strip: as many as leave its input in the second-level cache.
+  /// Output lines a strip: as many as leave its input in the second-level cache.
   private var stripRows: Int {
-    let perRow = strip.rowLength * step.convolution.stride.h + (matrix.isLibrary ? step.outputShape.w * step.depth : 0)
-    return min(step.outputShape.h, max(1, 65536 / max(1, perRow)))
+    min(step.outputShape.h, max(1, 65536 / max(1, strip.rowLength * step.convolution.stride.h)))
   }
 
   /// A single place that never leaves the input is read there.
@@ -42,8 +41,14 @@ struct WindowConvolution: StepKernel {
     isReadInPlace ? 0 : (strip.inputRows(under: stripRows) * strip.rowLength + 15) / 16 * 16
   }
 
+  /// Output lines, of several images too, whose windows are gathered for one product by OpenBLAS, which copies the weights
+  /// together for each.
+  private var gatheredLines: Int { max(1, min(400, 640_000 / matrix.depth) / step.outputShape.w) }
+
   func scratchFloats(batch: Int, lanes: Int) -> Int {
-    stripFloats + matrix.scratchFloats(rows: stripRows * step.outputShape.w, segments: segments.count)
+    let rows = (matrix.isLibrary ? min(gatheredLines, batch * step.outputShape.h) : stripRows) * step.outputShape.w
+    return stripFloats
+      + (matrix.isLibrary ? rows * matrix.depth : matrix.scratchFloats(rows: rows, segments: segments.count))
   }
 
   func run(_ call: KernelCall) {
@@ -59,47 +64,83 @@ struct WindowConvolution: StepKernel {
     }
   }
 
-  /// Some rows of the batch.
+  /// Some lines of the batch.
   private func run(_ call: KernelCall, rows mine: Range<Int>, columns: Range<Int>) {
-    let height = step.outputShape.h
-    var row = mine.lowerBound
-    while row < mine.upperBound {
-      let (n, first) = (row / height, row % height)
-      let count = min(stripRows, mine.upperBound - row, height - first)
-      run(call, image: n, rows: first..<(first + count), columns: columns)
-      row += count
+    guard matrix.isLibrary else {
+      eachStrip(mine) { n, lines in
+        matrix.run(product(call, image: n, lines), columns: columns, scratch: call.scratch + stripFloats)
+      }
+      return
+    }
+    let windows = call.scratch + stripFloats
+    let width = step.outputShape.w
+    for first in stride(from: mine.lowerBound, to: mine.upperBound, by: gatheredLines) {
+      let block = first..<min(mine.upperBound, first + gatheredLines)
+      var target = windows
+      eachStrip(block) { n, lines in
+        matrix.gather(product(call, image: n, lines), to: target)
+        target += lines.count * width * matrix.depth
+      }
+      let whole = product(
+        call, image: first / step.outputShape.h, line: first % step.outputShape.h, rows: block.count * width,
+        depth: matrix.depth, from: UnsafePointer(windows), stride: matrix.depth)
+      matrix.run(whole, columns: columns, scratch: windows)
     }
   }
 
-  private func run(_ call: KernelCall, image n: Int, rows: Range<Int>, columns: Range<Int>) {
+  /// Some lines of the batch, as many of an image as a strip holds at a time.
+  private func eachStrip(_ lines: Range<Int>, _ body: (_ n: Int, _ lines: Range<Int>) -> Void) {
+    let height = step.outputShape.h
+    var line = lines.lowerBound
+    while line < lines.upperBound {
+      let (n, first) = (line / height, line % height)
+      let count = min(stripRows, lines.upperBound - line, height - first)
+      body(n, first..<(first + count))
+      line += count
+    }
+  }
+
+  /// The product over the windows of some lines of an image, a group each; copies what they touch into the strip first.
+  private func product(_ call: KernelCall, image n: Int, _ lines: Range<Int>) -> ckernels_product {
     let y = step.outputShape
     let pixelStride = step.isOfPicture ? step.inputShape.c : call.view(step.input).pixelStride
     let stride = step.convolution.stride
     var source = call.image(step.input, n)
     var (rowLength, pixelLength) = (step.inputShape.w * pixelStride, pixelStride)
     if isReadInPlace {
-      source += rows.lowerBound * stride.h * rowLength
+      source += lines.lowerBound * stride.h * rowLength
     } else {
-      strip.copy(source, pixelStride: pixelStride, under: rows, to: call.scratch)
+      strip.copy(source, pixelStride: pixelStride, under: lines, to: call.scratch)
       source = UnsafePointer(call.scratch)
       (rowLength, pixelLength) = (strip.rowLength, strip.channels)
     }
-    let out = call.view(step.output)
-    var product = ckernels_product(
-      rows: y.w, depth: segmentLength, from: source, stride: stride.w * pixelLength,
-      to: out.base + n * out.imageStride + rows.lowerBound * y.w * out.pixelStride, stride: out.pixelStride,
-      bias: UnsafePointer(bias.floats), activation: step.activation?.code ?? 0)
+    var product = product(
+      call, image: n, line: lines.lowerBound, rows: y.w, depth: segmentLength, from: source,
+      stride: stride.w * pixelLength)
     product.segments = segments.pointer
     product.segment_count = segments.count
-    product.groups = rows.count
+    product.groups = lines.count
     product.group_stride = stride.h * rowLength
-    product.out_group_stride = y.w * out.pixelStride
+    product.out_group_stride = y.w * product.out_row_stride
+    product.residual_group_stride = y.w * product.residual_row_stride
+    return product
+  }
+
+  /// A product whose first row is the first pixel of an image's line.
+  private func product(
+    _ call: KernelCall, image n: Int, line: Int, rows: Int, depth: Int, from source: UnsafePointer<Float>, stride: Int
+  ) -> ckernels_product {
+    let pixel = line * step.outputShape.w
+    let out = call.view(step.output)
+    var product = ckernels_product(
+      rows: rows, depth: depth, from: source, stride: stride,
+      to: out.base + n * out.imageStride + pixel * out.pixelStride,
+      stride: out.pixelStride, bias: UnsafePointer(bias.floats), activation: step.activation?.code ?? 0)
     if let residual = step.residual {
       let r = call.view(residual)
-      product.residual = UnsafePointer(r.base + n * r.imageStride + rows.lowerBound * y.w * r.pixelStride)
+      product.residual = UnsafePointer(r.base + n * r.imageStride + pixel * r.pixelStride)
       product.residual_row_stride = r.pixelStride
-      product.residual_group_stride = y.w * r.pixelStride
     }
-    matrix.run(product, columns: columns, scratch: call.scratch + stripFloats)
+    return product
   }
 }
