@@ -21,6 +21,12 @@ INLINE vec clamp(vec x, float low, float high) {
   return x > high ? (vec)high : x;
 }
 
+/* A NaN on either side is the larger. */
+INLINE vec larger(vec a, vec b) {
+  const vec most = a <= b ? b : a;
+  return b != b ? b : most;
+}
+
 INLINE vec magnitude(vec x) { return (vec)((ivec)x & 0x7FFFFFFF); }
 
 /* e^x for x in -87...88: a power of 2 and a polynomial for the rest, between them where a table is at hand a root of 2. */

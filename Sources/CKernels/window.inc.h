@@ -24,9 +24,6 @@ INLINE taps taps_of(const ckernels_window *w, const float *picture, ptrdiff_t y,
   return t;
 }
 
-/* A maximum keeps a NaN: neither comparison with one holds. */
-INLINE vec larger(vec value, vec most) { return value <= most ? most : value; }
-
 static void maximum(const ckernels_window *w, const float *picture, size_t first, size_t count, float *out) {
   for (size_t oy = first; oy < first + count; oy++) {
     for (size_t ox = 0; ox < w->out_width; ox++) {
@@ -40,7 +37,7 @@ static void maximum(const ckernels_window *w, const float *picture, size_t first
           const float *row = t.first + i * t.row_step + c;
           for (size_t j = 0; j < t.columns; j++) {
             const vec value = load(row + j * t.column_step);
-            most = most != most ? most : larger(value, most);
+            most = larger(value, most);
           }
         }
         store(target + c, most);

@@ -143,7 +143,8 @@ INLINE void output_of(
     const size_t down = w->out_height - y0 < m ? w->out_height - y0 : m;
     const size_t across = w->out_width - x0 < m ? w->out_width - x0 : m;
     const float *source = p + tile * w->out_channels;
-    float *corner = out + (y0 * w->out_width + x0) * w->out_pixel_stride;
+    float *corner = w->takes_maxima ? out + (y0 / 2 * (w->out_width / 2) + x0 / 2) * w->out_pixel_stride
+                                    : out + (y0 * w->out_width + x0) * w->out_pixel_stride;
     const float *left = residual ? residual + (y0 * w->out_width + x0) * residual_pixel_stride : NULL;
     for (size_t c = 0; c < w->out_channels; c += WIDTH) {
       vec x[36], half[24], y[16];
@@ -151,6 +152,17 @@ INLINE void output_of(
       UNROLL for (size_t j = 0; j < t; j++) result_transform(m, x + j, t, half + j, t);
       UNROLL for (size_t i = 0; i < m; i++) result_transform(m, half + t * i, 1, y + m * i, 1);
       const vec shift = load(bias + c);
+      if (w->takes_maxima) {
+        UNROLL for (size_t i = 0; i < m * m; i++) y[i] = clamp(y[i] + shift, low, high);
+        for (size_t i = 0; i + 1 < down; i += 2) {
+          for (size_t j = 0; j + 1 < across; j += 2) {
+            const vec *square = y + m * i + j;
+            const vec most = larger(larger(square[0], square[1]), larger(square[m], square[m + 1]));
+            store(corner + (i / 2 * (w->out_width / 2) + j / 2) * w->out_pixel_stride + c, most);
+          }
+        }
+        continue;
+      }
       for (size_t i = 0; i < down; i++) {
         for (size_t j = 0; j < across; j++) {
           const size_t pixel = i * w->out_width + j;

@@ -44,6 +44,17 @@ struct AlgorithmTests {
     }
   }
 
+  @Test(arguments: [ConvolutionAlgorithm.winograd2, .libraryWinograd4, .product])
+  func aPoolOfSquaresIsTakenByTheConvolutionBeforeIt(_ algorithm: ConvolutionAlgorithm) throws {
+    let pooled = try #require(AwkwardGraph.all.first { $0.name.hasPrefix("pools of squares") })
+    let network = try CompiledNetwork(
+      graph: pooled.graph, weights: SeededTensors(graph: pooled.graph, seed: 1),
+      options: EngineOptions(forcedAlgorithm: algorithm))
+    let isJoined = algorithm != .product
+    #expect(network.summary.count { $0.algorithm.contains("+ pool") } == (isJoined ? 3 : 0))
+    #expect(network.summary.count { $0.algorithm == "pool" } == (isJoined ? 0 : 3))
+  }
+
   private func compare(_ defined: Defined, _ setting: Setting) throws {
     let given = try planned(defined.graph, defined.images, setting.options)
     for (answer, wanted) in zip(given, defined.answers) {

@@ -114,7 +114,31 @@ struct AwkwardGraph: Sendable, CustomStringConvertible {
       AwkwardGraph("adaptive mean, larger", prime, .adaptiveAveragePool(height: 17, width: 9)),
     ]
 
+  private static let squares = Engine.Operation.maxPool(
+    Pooling(kernel: Extent2D(2), stride: Extent2D(2), padding: .symmetric(0)))
+
   private static let joins = [
+    AwkwardGraph(
+      "pools of squares of results, odd and even", Shape(c: 3, h: 27, w: 14), conv(3, 5, 1),
+      conv(5, 20, 3, padding: .symmetric(1)), .activation(.relu), squares,
+      conv(20, 7, 3, padding: .symmetric(1), bias: false), .batchNorm(epsilon: 1e-5), .activation(.relu6), squares,
+      conv(7, 6, 3, padding: .symmetric(1)), squares),
+    AwkwardGraph(
+      "results that a pool and another take, and pools joined", prime,
+      nodes: [
+        Graph.Node(name: "stem", operation: conv(3, 16, 1), inputs: ["input"]),
+        Graph.Node(name: "a", operation: conv(16, 16, 3, padding: .symmetric(1)), inputs: ["stem"]),
+        Graph.Node(name: "act", operation: .activation(.silu), inputs: ["a"]),
+        Graph.Node(name: "first", operation: squares, inputs: ["act"]),
+        Graph.Node(name: "b", operation: conv(16, 16, 3, padding: .symmetric(1)), inputs: ["act"]),
+        Graph.Node(name: "second", operation: squares, inputs: ["b"]),
+        Graph.Node(name: "c", operation: conv(16, 16, 3, padding: .symmetric(1)), inputs: ["act"]),
+        Graph.Node(name: "sum", operation: .add, inputs: ["c", "b"]),
+        Graph.Node(name: "third", operation: squares, inputs: ["sum"]),
+        Graph.Node(name: "d", operation: conv(16, 20, 3, padding: .symmetric(1)), inputs: ["act"]),
+        Graph.Node(name: "fourth", operation: squares, inputs: ["d"]),
+        Graph.Node(name: "out", operation: .concatenate, inputs: ["first", "second", "third", "fourth"]),
+      ]),
     AwkwardGraph(
       "residual", prime,
       nodes: [

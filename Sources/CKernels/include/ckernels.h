@@ -48,11 +48,13 @@ typedef struct {
   int32_t activation;
 } ckernels_rows;
 
-/// The tiling of a 3×3 convolution, stride 1, for Winograd's algorithm: tile t covers m×m output pixels.
+/// The tiling of a 3×3 convolution, stride 1, for Winograd's algorithm: tile t covers m×m output pixels. If it `takes_maxima`,
+/// of every two by two of them the largest number is written, to half as many rows and columns, rounded down.
 typedef struct {
   size_t height, width, pixel_stride, channels;
   size_t out_height, out_width, out_pixel_stride, out_channels;
   size_t top, left, tiles_across;
+  int32_t takes_maxima;
 } ckernels_winograd;
 
 /// A depthwise convolution over rows of pixels that lie in a ring: row y of the picture at y % ring_rows. Rows outside the

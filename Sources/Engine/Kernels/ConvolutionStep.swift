@@ -12,6 +12,9 @@ struct ConvolutionStep: Sendable {
   /// A value of 1×1 pixels whose channels the input's are multiplied with.
   var scale: Int?
   var activation: Activation?
+  /// Whether of every two by two of its results the largest alone is written, to half of `outputShape`'s rows and columns,
+  /// rounded down; only for Winograd's algorithm.
+  var takesMaxima = false
 
   var isOfPicture: Bool { input == 0 }
 
@@ -101,6 +104,11 @@ extension ConvolutionStep {
     let c = convolution
     return c.kernel == Extent2D(3) && c.stride == Extent2D(1) && c.dilation == Extent2D(1) && c.groups == 1
       && !isOfPicture && scale == nil && (edges.top, edges.left) <= (2, 2)
+  }
+
+  /// Whether it could write the largest of every two by two of its results, if Winograd's algorithm computes it.
+  var canTakeMaxima: Bool {
+    residual == nil && [nil, .relu, .relu6].contains(activation) && !takesMaxima
   }
 
   /// What may compute it under these options, at least one; OpenBLAS's alone if it is asked for.

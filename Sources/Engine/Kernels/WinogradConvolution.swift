@@ -37,7 +37,9 @@ struct WinogradConvolution: StepKernel {
   var inputs: [Int] { step.inputs }
   var outputs: [Int] { [step.output] }
   var replaced: Int? { step.replacedResidual }
-  var algorithm: String { "winograd F(\(tile)×\(tile))" + (products[0].isLibrary ? ", OpenBLAS" : "") }
+  var algorithm: String {
+    "winograd F(\(tile)×\(tile))" + (step.takesMaxima ? " + pool" : "") + (products[0].isLibrary ? ", OpenBLAS" : "")
+  }
   var weightBytes: Int { products[0].memory.byteCount + bias.byteCount }
 
   private var depth: Int { products[0].depth }
@@ -45,9 +47,12 @@ struct WinogradConvolution: StepKernel {
   private var tilesAcross: Int { (step.outputShape.w + tile - 1) / tile }
   private var tilesDown: Int { (step.outputShape.h + tile - 1) / tile }
 
-  /// How many tiles should pass at a time: more where the weights are too many to be fetched often, or OpenBLAS packs them
-  /// each time.
-  private var usualBlock: Int { products[0].isLibrary || depth * columns > 128 * 128 ? 96 : 48 }
+  /// How many tiles should pass at a time: more where the weights are too many to be fetched often, or OpenBLAS copies them
+  /// together each time.
+  private var usualBlock: Int {
+    let isHeavy = depth * columns > 128 * 128
+    return products[0].isLibrary ? (isHeavy ? 256 : MatrixLibrary.hasSmallKernels ? 64 : 96) : (isHeavy ? 96 : 48)
+  }
   private var largestBlock: Int { usualBlock + usualBlock / 8 }
 
   /// Tiles that pass at a time, all blocks about as large: the products of the few that would be left are slow.
@@ -105,7 +110,7 @@ struct WinogradConvolution: StepKernel {
       height: step.inputShape.h, width: step.inputShape.w, pixel_stride: call.view(step.input).pixelStride,
       channels: depth, out_height: step.outputShape.h, out_width: step.outputShape.w,
       out_pixel_stride: call.view(step.output).pixelStride, out_channels: 0, top: step.edges.top,
-      left: step.edges.left, tiles_across: tilesAcross)
+      left: step.edges.left, tiles_across: tilesAcross, takes_maxima: step.takesMaxima ? 1 : 0)
   }
 
   /// Brings the input of a block to the scratch memory's start, frequency by frequency.

@@ -31,7 +31,7 @@ package final class CompiledNetwork: Sendable {
   ) throws(EngineError) {
     if options.wantsMatrixLibrary { try MatrixLibrary.prove() }
     var drafts = try Draft(graph: graph, source: source)
-    try drafts.build(fusesDepthwise: options.products != .openBLAS)
+    try drafts.build(options)
     var known: Set<String> = []
     problems = drafts.steps.compactMap { step in
       guard case .convolution(let draft) = step.operation else { return nil }

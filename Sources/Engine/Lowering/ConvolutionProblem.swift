@@ -29,6 +29,7 @@ package struct ConvolutionProblem: Sendable {
     alone.output = 2
     alone.residual = nil
     alone.activation = nil
+    alone.takesMaxima = false
     self.step = alone
     candidates = [estimated] + others
     instructionSet = options.instructionSet

@@ -57,6 +57,27 @@ extension Draft {
     }
   }
 
+  /// Lets convolutions by Winograd's algorithm write the maximum of every two by two results, if a pool alone takes them.
+  mutating func takeMaxima(_ options: EngineOptions) {
+    for index in steps.indices {
+      guard case .maxPool(let window) = steps[index].operation, window.isOfSquares,
+        readers(of: steps[index].inputs[0]) == 1,
+        let maker = steps[..<index].lastIndex(where: { $0.output == steps[index].inputs[0] }),
+        case .convolution(var draft) = steps[maker].operation, draft.step.canTakeMaxima,
+        AlgorithmChoice.of(draft.step, options).tileExtent != nil
+      else { continue }
+      let (results, maxima) = (draft.step.outputShape, values[steps[index].output].shape)
+      guard maxima.h == results.h / 2, maxima.w == results.w / 2 else { continue }
+      draft.step.takesMaxima = true
+      draft.step.output = steps[index].output
+      steps[index] = DraftStep(
+        name: steps[maker].name, operation: .convolution(draft), inputs: draft.step.inputs, output: draft.step.output)
+      steps[maker].inputs = []
+    }
+    // What was joined to another step reads nothing.
+    steps.removeAll { $0.inputs.isEmpty }
+  }
+
   /// Lets those who make the parts of a concatenation write into the whole, where the parts' first channels are aligned.
   mutating func placeConcatenations() {
     for step in steps {
@@ -77,4 +98,11 @@ extension Draft {
 extension DraftConvolution {
   /// A 1×1 convolution of a value, as it stands around a depthwise one.
   fileprivate var isPlainPointwise: Bool { step.isPointwise && !step.isOfPicture && step.scale == nil }
+}
+
+extension Window {
+  /// Whether it falls on every two by two, each number once.
+  fileprivate var isOfSquares: Bool {
+    kernel == Extent2D(2) && stride == Extent2D(2) && dilation == Extent2D(1) && padding == .symmetric(0)
+  }
 }

@@ -29,8 +29,9 @@ struct Draft {
     }
   }
 
-  /// Makes all steps and values; `fusesDepthwise` joins depthwise convolutions with the 1×1 ones around them.
-  mutating func build(fusesDepthwise: Bool) throws(EngineError) {
+  /// Makes all steps and values; unless OpenBLAS is to multiply, depthwise convolutions are joined with the 1×1 ones around
+  /// them.
+  mutating func build(_ options: EngineOptions) throws(EngineError) {
     values = [Value(name: graph.inputName, shape: graph.inputShape)]
     valueByName[graph.inputName] = 0
     for (index, node) in graph.nodes.enumerated() where !absorbed.contains(index) { add(node) }
@@ -39,8 +40,9 @@ struct Draft {
     }
     outputValue = output
     if output == 0 { throw .graph(node: graph.outputName, reason: "the output is the picture itself") }
-    if fusesDepthwise { joinDepthwise() }
+    if options.products != .openBLAS { joinDepthwise() }
     takeSums()
+    takeMaxima(options)
     placeConcatenations()
   }
 
