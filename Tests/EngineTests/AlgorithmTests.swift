@@ -141,6 +141,8 @@ struct ConvolutionCase: Sendable, CustomStringConvertible {
     (Shape(c: 160, h: 9, w: 7), 48, 3, 1),
     // 88 tiles for two images: the last block has fewer than the first, and takes more channels at a time.
     (Shape(c: 96, h: 16, w: 44), 96, 3, 1),
+    // Pixels that a stride leaves, gathered for one product from the end of an image and the start of the next.
+    (Shape(c: 600, h: 31, w: 9), 16, 1, 2),
     // Products of 72 tiles that OpenBLAS computes some columns at a time.
     (Shape(c: 72, h: 24, w: 24), 176, 3, 1),
   ].map { input, to, kernel, stride in

@@ -41,14 +41,21 @@ struct WindowConvolution: StepKernel {
     isReadInPlace ? 0 : (strip.inputRows(under: stripRows) * strip.rowLength + 15) / 16 * 16
   }
 
-  /// Output lines, of several images too, whose windows are gathered for one product by OpenBLAS, which copies the weights
-  /// together for each.
-  private var gatheredLines: Int { max(1, min(400, 640_000 / matrix.depth) / step.outputShape.w) }
+  /// Whether windows are gathered for the product of several lines: OpenBLAS copies the weights together for each product, and
+  /// of the pixels that a stride leaves there are too few in a line.
+  private var isGathered: Bool {
+    matrix.isLibrary || (matrix.kind == .own && isReadInPlace && step.convolution.stride.w > 1)
+  }
+
+  /// Output lines, of several images too, whose windows are gathered at a time.
+  private var gatheredLines: Int {
+    let rows = matrix.isLibrary ? min(400, 640_000 / matrix.depth) : 65536 / matrix.depth
+    return max(1, rows / step.outputShape.w)
+  }
 
   func scratchFloats(batch: Int, lanes: Int) -> Int {
-    let rows = (matrix.isLibrary ? min(gatheredLines, batch * step.outputShape.h) : stripRows) * step.outputShape.w
-    return stripFloats
-      + (matrix.isLibrary ? rows * matrix.depth : matrix.scratchFloats(rows: rows, segments: segments.count))
+    let rows = (isGathered ? min(gatheredLines, batch * step.outputShape.h) : stripRows) * step.outputShape.w
+    return stripFloats + (isGathered ? rows * matrix.depth : matrix.scratchFloats(rows: rows, segments: segments.count))
   }
 
   func run(_ call: KernelCall) {
@@ -66,7 +73,7 @@ struct WindowConvolution: StepKernel {
 
   /// Some lines of the batch.
   private func run(_ call: KernelCall, rows mine: Range<Int>, columns: Range<Int>) {
-    guard matrix.isLibrary else {
+    guard isGathered else {
       eachStrip(mine) { n, lines in
         matrix.run(product(call, image: n, lines), columns: columns, scratch: call.scratch + stripFloats)
       }
